@@ -1,0 +1,34 @@
+"""mailwhy: why does this app password not open the mailbox?
+
+    outcome = await mailwhy.check("user@contoso.com", mailwhy.Secret("..."))
+    outcome = mailwhy.explain("535 5.7.139 Authentication unsuccessful, ...")
+
+Both give an `Outcome`: verdict, ranked findings, evidence. The names below are imported when first used,
+because `--version`, `--help` and `explain` must not pay for asyncio and ssl.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Outcome", "Secret", "__version__", "check", "explain", "mock"]
+
+if TYPE_CHECKING:
+    from . import mock
+    from .model import Outcome, Secret
+    from .run import check, explain
+
+_HOMES = {"Outcome": ".model", "Secret": ".model", "check": ".run", "explain": ".run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "mock":
+        return import_module(".mock", __name__)
+    if name in _HOMES:
+        # bound here so that the function `explain` stands before the submodule of the same name
+        value = getattr(import_module(_HOMES[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

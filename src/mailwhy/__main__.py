@@ -1,0 +1,21 @@
+"""The entry: answers `--version` before click is imported, hands everything else to `cli`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; exits with the codes of design ("Verdicts and exit codes")."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from . import __version__
+
+        sys.stdout.write(f"mailwhy {__version__}\n")
+        return
+    from .cli import main as cli
+
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -86,8 +86,24 @@ def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     replies = [_known(said, signs, hint) for said in _replies(page, signs)]
     taken = [(said.start, said.end) for said in replies]
     words = list(_words(page, signs, taken))
+    words = [said for said in words if not _wrapper(said, replies, page)]
+    if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
+        words = [said for said in words if said.reply.status or not _foreign(said, hint)]
     found = [said for said in (*replies, *words) if said.sign or _stands_alone(said)]
     return sorted(found, key=lambda said: said.start)
+
+
+def _wrapper(said: Said, replies: list[Said], page: Page) -> bool:
+    """A server's words without codes, beside a reply with codes: the program's own telling of that reply."""
+    if said.client or said.reply.status or said.reply.enhanced:
+        return False
+    index = page.index(said.start)
+    return any(not reply.ok and abs(page.index(reply.start) - index) <= 2 for reply in replies)
+
+
+def _foreign(said: Said, hint: Protocol) -> bool:
+    sign = said.sign
+    return bool(sign and sign.protocol not in (None, hint) and sign.match.word)
 
 
 def _stands_alone(said: Said) -> bool:
@@ -287,8 +303,17 @@ def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     for text, _ in signs.texts:
         at = squashed.text.find(text)
         while at >= 0:
-            yield squashed.original(at), squashed.original(at + len(text) - 1) + 1
+            span = squashed.original(at), squashed.original(at + len(text) - 1) + 1
+            if not _identifier(page.text, *span):
+                yield span
             at = squashed.text.find(text, at + len(text))
+
+
+def _identifier(text: str, start: int, end: int) -> bool:
+    """Is this part of a name in a program (`AuthenticationFailedException`), and nothing that was said?"""
+    if re.search(r"\s", text[start:end]):
+        return False
+    return text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
 
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
@@ -296,7 +321,8 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
         if any(word.isdigit() for word in sign.match.word) and pattern.pattern.count("\\d") == 0:
             continue
         for found in pattern.finditer(page.text):
-            yield found.span()
+            if not page.text.endswith("AUTH ", 0, found.start()):
+                yield found.span()
     for found in _NUMBER.finditer(page.text):
         yield found.span("code")
 

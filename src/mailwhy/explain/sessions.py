@@ -271,7 +271,9 @@ def _stage(heard: Heard, refused: bool) -> Stage:
 
 
 def _later_accepted(group: Sequence[Heard]) -> frozenset[str]:
-    return frozenset()
+    refused = [heard.lines[0] for heard in group if not heard.said.ok and not heard.consequence]
+    accepted = [heard.last_line for heard in group if heard.said.ok]
+    return frozenset({"accepted.later"} if refused and accepted and max(accepted) > min(refused) else ())
 
 
 def _opening(protocol: Protocol, context: Context, group: Sequence[Heard]) -> Iterable[Step]:

@@ -71,16 +71,16 @@ def test_whatever_stands_before_the_last_line_end_is_kept(value: str, end: str) 
 def test_a_file_that_gives_no_secret_says_why(tmp_path: Path, content: bytes, word: str) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
-    with pytest.raises(secrets.NoSecret, match=word) as caught:
+    with pytest.raises(secrets.NoSecretError, match=word) as caught:
         secrets.from_file(file)
     assert caught.value.__cause__ is None
     assert "abc" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_folder_are_errors_with_their_reason(tmp_path: Path) -> None:
-    with pytest.raises(secrets.NoSecret, match="No such file"):
+    with pytest.raises(secrets.NoSecretError, match="No such file"):
         secrets.from_file(tmp_path / "none")
-    with pytest.raises(secrets.NoSecret, match="directory"):
+    with pytest.raises(secrets.NoSecretError, match="directory"):
         secrets.from_file(tmp_path)
 
 
@@ -123,14 +123,14 @@ def test_a_command_sees_no_shell_no_input_and_no_secret(monkeypatch: pytest.Monk
     ],
 )
 def test_a_command_that_fails_is_an_error_that_shows_neither_it_nor_its_output(command: str, word: str) -> None:
-    with pytest.raises(secrets.NoSecret, match=word) as caught:
+    with pytest.raises(secrets.NoSecretError, match=word) as caught:
         secrets.from_command(command)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.2)
-    with pytest.raises(secrets.NoSecret, match="did not end"):
+    with pytest.raises(secrets.NoSecretError, match="did not end"):
         secrets.from_command(python("import time; time.sleep(50)"))
 
 
@@ -140,13 +140,13 @@ def test_a_variable_is_taken_out_and_remembered(monkeypatch: pytest.MonkeyPatch)
     assert environment.read("ONE").secret.reveal() == "abc\n"
     assert "ONE" not in os.environ
     assert environment.read("ONE").secret.reveal() == "abc\n"
-    with pytest.raises(secrets.NoSecret, match="TWO is not set"):
+    with pytest.raises(secrets.NoSecretError, match="TWO is not set"):
         environment.read("TWO")
 
 
 def test_a_variable_with_bytes_that_are_not_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE", "ab\udce4")
-    with pytest.raises(secrets.NoSecret, match="not text"):
+    with pytest.raises(secrets.NoSecretError, match="not text"):
         secrets.Environment().read("ONE")
 
 
@@ -165,7 +165,7 @@ class Ring:
 )
 def test_a_keyring_without_an_answer(monkeypatch: pytest.MonkeyPatch, answer: object, word: str) -> None:
     monkeypatch.setattr("keyring.get_password", Ring(answer))
-    with pytest.raises(secrets.NoSecret, match=word) as caught:
+    with pytest.raises(secrets.NoSecretError, match=word) as caught:
         secrets.from_keyring("mailwhy", "u@x")
     assert CANARY not in str(caught.value)
 
@@ -174,7 +174,7 @@ def test_the_keyring_is_asked_and_a_missing_one_says_what_to_install(monkeypatch
     monkeypatch.setattr("keyring.get_password", Ring(CANARY))
     assert secrets.from_keyring("mailwhy", "u@x").secret.reveal() == CANARY
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(secrets.NoSecret, match=r"mailwhy\[keyring\]"):
+    with pytest.raises(secrets.NoSecretError, match=r"mailwhy\[keyring\]"):
         secrets.from_keyring("mailwhy", "u@x")
 
 
@@ -185,7 +185,7 @@ from mailwhy import secrets
 try:
     taken = secrets.from_prompt("App password: ")
     print("GOT", len(taken.secret.reveal()), sorted(secrets.shape(taken.secret)))
-except secrets.NoSecret as why:
+except secrets.NoSecretError as why:
     print("NONE", why)
 """
 
@@ -296,7 +296,7 @@ def test_remarks_never_show_the_value(value: str) -> None:
 
 def test_blanks_go_only_on_request() -> None:
     assert secrets.without_spaces(Secret("\ufeff abcd efgh\u00a0ij\r\n")).reveal() == "abcdefghij"
-    with pytest.raises(secrets.NoSecret, match="empty"):
+    with pytest.raises(secrets.NoSecretError, match="empty"):
         secrets.without_spaces(Secret("  "))
 
 

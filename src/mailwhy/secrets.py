@@ -4,7 +4,7 @@
     shape(secret)  facts such as `secret.shape=spaces`       remarks(shape)  the same in plain sentences
 
 One final line end of standard input, a file and a command is the line's; everything else is kept and reported.
-A source that gives no usable secret raises `NoSecret`, whose message names the mend and never holds what was read.
+A source that gives no usable secret raises `NoSecretError`, whose message names the mend and never holds what was read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VARIABLES: Mapping[Kind, str] = {Kind.PASSWORD: "MAILWHY_PASSWORD", Kind.OAUTH: 
 ELSEWHERE = "--password-stdin, --password-file, --password-command, --keyring or the variable MAILWHY_PASSWORD"
 
 
-class NoSecret(Exception):
+class NoSecretError(Exception):
     """No usable secret came from the source. The message is safe to show: it never holds what was read."""
 
 
@@ -46,20 +46,20 @@ class Taken:
 
 
 def from_prompt(question: str) -> Taken:
-    """Asks on the terminal without echo. Raises NoSecret where nobody can answer, rather than wait for ever."""
+    """Asks on the terminal without echo. Raises NoSecretError where nobody can answer, rather than wait for ever."""
     if reason := _nobody_there():
-        raise NoSecret(f"there is no way to ask for it: {reason}. Give it with {ELSEWHERE}.")
+        raise NoSecretError(f"there is no way to ask for it: {reason}. Give it with {ELSEWHERE}.")
     try:
         with warnings.catch_warnings():
             # getpass would go on with the echo on; a secret on the screen is worse than no answer
             warnings.simplefilter("error", getpass.GetPassWarning)
             value = getpass.getpass(question)
     except getpass.GetPassWarning:
-        raise NoSecret(f"this terminal cannot hide what is typed. Give it with {ELSEWHERE}.") from None
+        raise NoSecretError(f"this terminal cannot hide what is typed. Give it with {ELSEWHERE}.") from None
     except EOFError:
-        raise NoSecret("nothing was entered") from None
+        raise NoSecretError("nothing was entered") from None
     except UnicodeDecodeError:
-        raise NoSecret("what was entered is not text in the terminal's encoding") from None
+        raise NoSecretError("what was entered is not text in the terminal's encoding") from None
     return Taken(_usable(value, "the prompt"), "the prompt")
 
 
@@ -83,9 +83,9 @@ def _nobody_there() -> str:
 def from_stdin() -> Taken:
     """All of standard input. Refused on a terminal, where it would be typed in sight."""
     if sys.stdin is None or sys.stdin.closed:
-        raise NoSecret("--password-stdin: standard input is closed")
+        raise NoSecretError("--password-stdin: standard input is closed")
     if sys.stdin.isatty():
-        raise NoSecret(
+        raise NoSecretError(
             "--password-stdin: standard input is a terminal, what is typed would be seen. "
             "Leave the option out for a hidden prompt."
         )
@@ -100,7 +100,7 @@ def from_file(path: Path) -> Taken:
             mode = os.fstat(file.fileno()).st_mode
             raw = file.read(LIMIT + 1)
     except OSError as why:
-        raise NoSecret(f"the password file {path} cannot be read: {why.strerror}") from None
+        raise NoSecretError(f"the password file {path} cannot be read: {why.strerror}") from None
     said = f"the password file {path}"
     return Taken(_line(raw, said), said, _open_to_others(path, mode))
 
@@ -119,7 +119,7 @@ def open_to_others(path: Path) -> tuple[str, ...]:
 def from_command(command: str) -> Taken:
     """What a command prints, run without a shell; its standard error passes through.
 
-    Raises NoSecret when it cannot be run, fails, prints too much or takes longer than COMMAND_SECONDS. Neither
+    Raises NoSecretError when it cannot be run, fails, prints too much or takes longer than COMMAND_SECONDS. Neither
     the command nor its output is ever quoted: people put passwords in both.
     """
     said = "the password command"
@@ -127,16 +127,16 @@ def from_command(command: str) -> Taken:
         # on Windows the system splits the line, and backslashes are part of paths
         words: Sequence[str] | str = command if os.name == "nt" else shlex.split(command)
     except ValueError as why:
-        raise NoSecret(f"{said} cannot be split into words: {str(why).lower()}") from None
+        raise NoSecretError(f"{said} cannot be split into words: {str(why).lower()}") from None
     if not words:
-        raise NoSecret(f"{said} is empty")
+        raise NoSecretError(f"{said} is empty")
     environment = {key: value for key, value in os.environ.items() if key not in VARIABLES.values()}
     try:
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)  # noqa: S603
     except FileNotFoundError:
-        raise NoSecret(f"{said}: no such program (it is run without a shell)") from None
+        raise NoSecretError(f"{said}: no such program (it is run without a shell)") from None
     except (OSError, ValueError):
-        raise NoSecret(f"{said} cannot be run") from None
+        raise NoSecretError(f"{said} cannot be run") from None
     raw = _output(child, said)
     return Taken(_line(raw, said), said)
 
@@ -155,13 +155,13 @@ def _output(child: subprocess.Popen[bytes], said: str) -> bytes:
     try:
         reader.join(COMMAND_SECONDS)
         if reader.is_alive():
-            raise NoSecret(f"{said} did not end within {COMMAND_SECONDS:.0f} s")
+            raise NoSecretError(f"{said} did not end within {COMMAND_SECONDS:.0f} s")
         if parts and len(parts[0]) <= LIMIT:
             status = child.wait(COMMAND_SECONDS)
             if status != 0:
-                raise NoSecret(f"{said} failed (exit status {status}); its output was not used")
+                raise NoSecretError(f"{said} failed (exit status {status}); its output was not used")
     except subprocess.TimeoutExpired:
-        raise NoSecret(f"{said} did not end within {COMMAND_SECONDS:.0f} s") from None
+        raise NoSecretError(f"{said} did not end within {COMMAND_SECONDS:.0f} s") from None
     finally:
         if child.poll() is None:
             child.kill()
@@ -187,10 +187,10 @@ class Environment:
         return name in self._taken
 
     def read(self, name: str) -> Taken:
-        """The variable's value, as it is: a line end in it was put there. Raises NoSecret when it is not set."""
+        """The variable's value, as it is: a line end in it was put there. Raises NoSecretError when it is not set."""
         self.claim(name)
         if name not in self._taken:
-            raise NoSecret(f"the variable {name} is not set")
+            raise NoSecretError(f"the variable {name} is not set")
         return Taken(_usable(self._taken[name].reveal(), f"the variable {name}"), f"the variable {name}")
 
 
@@ -200,35 +200,37 @@ def from_keyring(service: str, login: str) -> Taken:
         import keyring
         import keyring.errors
     except ImportError:
-        raise NoSecret("the keyring needs an optional part: pip install 'mailwhy[keyring]'") from None
+        raise NoSecretError("the keyring needs an optional part: pip install 'mailwhy[keyring]'") from None
     try:
         value = keyring.get_password(service, login)
     except keyring.errors.NoKeyringError:
-        raise NoSecret("this system has no keyring that could be used") from None
+        raise NoSecretError("this system has no keyring that could be used") from None
     except Exception as why:  # backends raise what they like (D-Bus, ctypes, ...), and may quote what they read
-        raise NoSecret(f"the keyring did not answer ({type(why).__name__})") from None
+        raise NoSecretError(f"the keyring did not answer ({type(why).__name__})") from None
     if value is None:
-        raise NoSecret(f"the keyring has no entry for {login} under the service {service!r}")
+        raise NoSecretError(f"the keyring has no entry for {login} under the service {service!r}")
     return Taken(_usable(str(value), "the keyring"), f"the keyring (service {service!r})")
 
 
 def _line(raw: bytes, said: str) -> Secret:
     """A line of bytes as a secret: exactly one final line end is the line's."""
     if len(raw) > LIMIT:
-        raise NoSecret(f"{said} gives more than {LIMIT // 1024} KiB: that is not a password")
+        raise NoSecretError(f"{said} gives more than {LIMIT // 1024} KiB: that is not a password")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise NoSecret(f"{said} is UTF-16 (PowerShell's > writes that); save it as UTF-8 without a byte order mark")
+        raise NoSecretError(
+            f"{said} is UTF-16 (PowerShell's > writes that); save it as UTF-8 without a byte order mark"
+        )
     with contextlib.suppress(UnicodeDecodeError):
         text = raw.decode("utf-8")
         return _usable(text[: -2 if text.endswith("\r\n") else -1 if text.endswith("\n") else None], said)
-    raise NoSecret(f"{said} is not UTF-8 text")
+    raise NoSecretError(f"{said} is not UTF-8 text")
 
 
 def _usable(value: str, said: str) -> Secret:
     if not value:
-        raise NoSecret(f"{said} is empty")
+        raise NoSecretError(f"{said} is empty")
     if any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise NoSecret(f"{said} holds bytes that are not text")
+        raise NoSecretError(f"{said} holds bytes that are not text")
     return Secret(value)
 
 

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from .. import secrets
 from ..model import Kind, Secret
-from ..secrets import Environment, NoSecret, Taken
+from ..secrets import Environment, NoSecretError, Taken
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,7 +114,7 @@ def take(ctx: click.Context, login: str, kind: Kind = Kind.PASSWORD, quiet: bool
             facts = secrets.shape(secret, kind)
             found = ", ".join(sorted(fact.partition("=")[2].replace("_", " ") for fact in blanks))
             said.append(f"Taken out of the secret, as asked: {found}.")
-    except NoSecret as why:
+    except NoSecretError as why:
         raise click.UsageError(f"No secret for {login}: {why}", ctx) from None
     except KeyboardInterrupt:
         _cancelled(ctx)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from .ledger import Ledger
+    from .net import Recorder
     from .probe import Way
 
 Observer = Callable[[Target, Step], None]

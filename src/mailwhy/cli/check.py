@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +15,7 @@ from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
 from ._options import as_of_option, facts_option, kind_option, protocols
 from ._output import Output, output_options
-from ._secret import SecretSource, secret_options
+from ._secret import secret_options, take
 
 if TYPE_CHECKING:
     from ..probe import Way
@@ -70,7 +69,8 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
 @click.option("--force", is_flag=True, help="Sign in although earlier refusals say not to. Risks a lock-out.")
 @secret_options
 @output_options
-def command(address: str, **given: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, address: str, **given: Any) -> None:
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.
 
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
@@ -78,19 +78,17 @@ def command(address: str, **given: Any) -> None:
     """
     knowledge = load()
     output: Output = given["output"]
-    source: SecretSource = given["secret_source"]
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
     cloud = _cloud(given["cloud"], account, knowledge)
     targets = _targets(given["servers"], given["only"], cloud, knowledge)
     way = _way(given)
-    secret = source.read(account.login or address, kind)
-    output.say(*source.remarks)
+    ready = take(ctx, account.login or address, kind)
     from ..run import Check
 
     run = Check(
         account,
-        secret,
+        ready.secret,
         kind=kind,
         targets=targets,
         cloud=cloud,
@@ -98,7 +96,7 @@ def command(address: str, **given: Any) -> None:
         insist=given["insist"] or given["only"] is not None,
         asked=given["only"] or (),
         as_of=given["as_of"],
-        facts=(*given["facts"], *source.facts),
+        facts=(*given["facts"], *ready.facts),
         ledger=None,
         force=given["force"],
         on_step=output.live(),
@@ -106,7 +104,7 @@ def command(address: str, **given: Any) -> None:
     )
     outcome = perform(run)
     output.write(outcome, knowledge)
-    sys.exit(output.status(outcome))
+    ctx.exit(output.status(outcome))
 
 
 def perform(run: Check) -> Outcome:

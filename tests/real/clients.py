@@ -62,7 +62,7 @@ def _imap(target: Target, context: ssl.SSLContext, mechanism: str, response: byt
             raise
         except imaplib.IMAP4.error as error:
             return f"NO {error}"
-        return f"{status} {data[0].decode()}"
+        return f"{status} {data[0]!r}"
     finally:
         client.shutdown()
 

@@ -5,14 +5,12 @@ failed test. In CI a missing server is a failure; elsewhere the tests are skippe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import pytest
 from real import certs as certificates
-from real import dovecot
-
-from mailwhy.model import Protocol, Tls
+from real import dovecot, process
+from real import postfix as postfixes
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +26,29 @@ def real_servers(certs: certificates.Certs) -> Iterator[dovecot.Dovecot]:
     server = dovecot.Dovecot.start(certs)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postfix(certs: certificates.Certs, real_servers: dovecot.Dovecot) -> Iterator[postfixes.Postfix]:
+    """Postfix: submission in every TLS mode, for the same people."""
+    need(postfixes.missing())
+    server = postfixes.Postfix.start(certs, real_servers)
+    yield server
+    server.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Puts the end of the servers' logs into the report of a failed test."""
+    report = yield
+    if report.failed:
+        used = getattr(item, "funcargs", {}).values()
+        for server in used:
+            if isinstance(server, dovecot.Dovecot | postfixes.Postfix):
+                report.sections.append((f"log of {type(server).__name__}", process.tail(server.log)))
+    return report
 
 
 def need(missing: str) -> None:

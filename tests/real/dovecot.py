@@ -208,10 +208,19 @@ def _launch(certs: Certs, home: Path, ports: dict[str, int]) -> subprocess.Popen
     (home / "closed").touch(mode=0)
     (home / "oauth2.conf").write_text(TOKENS.format(home=home))
     (home / "dovecot.conf").write_text(CONFIGURATION.format(home=home, **names, **others, **ports))
+    home.chmod(0o711)  # Postfix, another user, must reach the socket
     if process.is_root():
         for path in (home, *home.rglob("*")):
             os.chown(path, uid, gid)
-    who = {"user": uid, "group": gid, "extra_groups": []} if process.is_root() else {}
+    as_whom = (uid, gid, ()) if process.is_root() else (None, None, None)
     command = [PROGRAM, "-F", "-c", str(home / "dovecot.conf")]
     with (home / "console").open("wb") as console:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, **who)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            user=as_whom[0],
+            group=as_whom[1],
+            extra_groups=as_whom[2],
+        )

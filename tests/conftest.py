@@ -15,8 +15,21 @@ GUARD = Path(guard.__file__).parent
 
 # What a developer's shell may have set, and what would change an output or lead somewhere
 SURPRISES = frozenset(
-    "NO_COLOR FORCE_COLOR CLICOLOR CLICOLOR_FORCE PY_COLORS COLUMNS LINES TTY_COMPATIBLE TTY_INTERACTIVE "
-    "SSL_CERT_FILE SSL_CERT_DIR SSLKEYLOGFILE BROWSER".split()
+    [
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "PY_COLORS",
+        "COLUMNS",
+        "LINES",
+        "TTY_COMPATIBLE",
+        "TTY_INTERACTIVE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "SSLKEYLOGFILE",
+        "BROWSER",
+    ]
 )
 PREFIXES = ("MAILWHY_", "XDG_", "LC_", "PYTHONWARN", "PYTHONASYNCIO")
 SUFFIXES = ("_PROXY", "_proxy")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from guard.sitecustomize import BeyondLoopback, is_loopback
+from guard.sitecustomize import BeyondLoopbackError, is_loopback
 
 ELSEWHERE = ("192.0.2.1", 25)  # TEST-NET-1: nobody is there
 
@@ -59,7 +59,7 @@ async def _open(host: str, port: int) -> None:
     ids=lambda f: f.__name__,
 )
 def test_refuses_and_remembers(leave: Callable[[], None], refused_dials: Path) -> None:
-    with pytest.raises(BeyondLoopback):
+    with pytest.raises(BeyondLoopbackError):
         leave()
     assert refused_dials.exists()
     refused_dials.unlink()

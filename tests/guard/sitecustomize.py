@@ -17,7 +17,7 @@ LOOK_UPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"
 AF_INET, AF_INET6 = 2, (10 if sys.platform == "linux" else 30 if sys.platform == "darwin" else 23)
 
 
-class BeyondLoopback(AssertionError):
+class BeyondLoopbackError(AssertionError):
     """Raised in place of the dial or look-up. Not an OSError: no table of faults may take it for an answer."""
 
 
@@ -51,7 +51,7 @@ def _refuse(what: str) -> None:
     if path := os.environ.get(RECORD):
         with open(path, "a", encoding="utf-8") as record:  # noqa: PTH123  # pathlib is not loaded in every child
             record.write(what + "\n")
-    raise BeyondLoopback(f"a test went beyond loopback: {what}")
+    raise BeyondLoopbackError(f"a test went beyond loopback: {what}")
 
 
 sys.addaudithook(refuse_beyond_loopback)

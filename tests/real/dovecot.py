@@ -165,7 +165,7 @@ class Dovecot:
             server = cls(certs, home, ports, _launch(certs, home, ports), relay)
             try:
                 process.wait_until_open(server.process, ports.values(), server.log)
-            except process.NotStarted:
+            except process.NotStartedError:
                 server.stop()
                 if last:
                     raise

@@ -103,7 +103,7 @@ class Postfix:
             server = cls(certs, home, ports, _launch(certs, home, ports, dovecot.sasl))
             try:
                 process.wait_until_open(server.process, ports.values(), server.log)
-            except process.NotStarted:
+            except process.NotStartedError:
                 server.stop()
                 if last:
                     raise

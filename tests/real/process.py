@@ -13,7 +13,7 @@ from pathlib import Path
 START_LIMIT = 20.0  # seconds; Postfix needs 2 to 3 on a busy machine
 
 
-class NotStarted(Exception):
+class NotStartedError(Exception):
     """A server did not come up; the message carries the end of its log."""
 
 
@@ -27,12 +27,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_until_open(process: subprocess.Popen[bytes], ports: Iterable[int], log: Path) -> None:
-    """Returns when every port accepts. Raises NotStarted when the process ends first, or nothing opens in time."""
+    """Returns when every port accepts. Raises NotStartedError when the process ends first, or nothing opens in time."""
     limit = time.monotonic() + START_LIMIT
     for port in ports:
         while not _accepts(port):
             if process.poll() is not None or time.monotonic() > limit:
-                raise NotStarted(f"{process.args!r}, status {process.poll()}, port {port}:\n{tail(log)}")
+                raise NotStartedError(f"{process.args!r}, status {process.poll()}, port {port}:\n{tail(log)}")
             time.sleep(0.02)  # polling, not hoping: a server has no other way to tell that it listens
 
 

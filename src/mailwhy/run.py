@@ -120,9 +120,7 @@ def explain(
     outside = frozenset(facts)
     found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
-    return diagnose.outcome(
-        "explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices
-    )
+    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
 
 
 class Check:

@@ -129,6 +129,12 @@ def _body(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
         yield "</ol></section>"
     yield from _ruled_out(outcome, knowledge, level)
     yield from _log(outcome, level)
+    timed = [d.attempt for d in outcome.diagnoses if d.attempt.steps and not d.attempt.seen]
+    if timed:
+        yield f"<section><{level}>How long each stage took</{level}>"
+        for attempt in timed:
+            yield from _waterfall(attempt)
+        yield "</section>"
     if outcome.notices:
         yield f"<section><{level}>Good to know</{level}><ul>"
         yield from (f"<li>{esc(notice.text)} {_link(notice.source)}</li>" for notice in outcome.notices)
@@ -152,14 +158,13 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"<p>No reply: {esc(w.FAULTS.get(str(step.fault), str(step.fault)))}.</p>"
     if diagnosis.verdict is not Verdict.NOT_TRIED:
         yield f"<p>Password: {w.LOOKED[diagnosis.password]}.</p>"
-    if attempt.steps and not attempt.seen:
-        yield from _waterfall(attempt)
     yield "</article>"
 
 
 def _waterfall(attempt: Attempt) -> Iterator[str]:
     whole = w.total(attempt) or 1.0
-    yield '<table class=stages><thead><tr><th scope="col">Stage</th><th scope="col">Result</th>'
+    title = " ".join((w.name(attempt.target.protocol), w.place(attempt.target)))
+    yield f'<table class=stages><caption>{esc(title)}</caption><thead><tr><th scope="col">Stage</th><th scope="col">Result</th>'
     yield '<th scope="col">Time</th><th scope="col">From start to end</th></tr></thead><tbody>'
     for step in attempt.steps:
         start, length = step.at / whole * 100, max(step.seconds / whole * 100, 0.4)
@@ -253,7 +258,7 @@ def _chart(title: str, bars: Sequence[tuple[str, int, str]]) -> Iterator[str]:
 
 
 def _table(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
-    yield '<section><h2>Mailboxes</h2><div class=wide tabindex="0"><table><thead><tr>'
+    yield '<section><h2>Mailboxes</h2><div class=wide tabindex="0"><table class=boxes><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("Mailbox", "Result", "Most likely cause", "Must act"))
     yield "</tr></thead><tbody>"
     for number, outcome in enumerate(outcomes, 1):

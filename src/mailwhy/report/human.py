@@ -99,7 +99,7 @@ def _opening(page: Page, outcome: Outcome, knowledge: Knowledge, options: Option
 def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: Options) -> None:
     attempt = diagnosis.attempt
     page.gap()
-    head = f"{w.name(attempt.target.protocol):<6}{w.SAID[diagnosis.verdict]}"
+    head = f"{w.name(attempt.target.protocol):<6}{w.said(diagnosis)}"
     page.say(
         "   ".join(p for p in (head, w.place(attempt.target), w.lines_words(attempt)) if p), 0, 6, _tone(diagnosis)
     )
@@ -232,25 +232,25 @@ def _what_to_do(page: Page, outcome: Outcome, knowledge: Knowledge, options: Opt
 
 
 def _page_of(page: Page, cause: Cause, outcome: Outcome) -> None:
-    sections = (("Look", cause.check), ("Mend", cause.fix), ("Undo", cause.undo))
-    for label, actions in sections:
+    if role := w.role_words(cause):
+        page.say(f"As: {role}", 2, 2)
+    for label, actions in (("Look", cause.check), ("Mend", cause.fix), ("Undo", cause.undo)):
         for action in actions:
-            _action(page, label, cause, action, outcome)
+            _action(page, label, action, outcome)
         if label == "Mend" and cause.delay:
             page.say(f"Takes effect: {w.clean(cause.delay)}", 2, 2)
     if cause.conflict:
         page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
 
 
-def _action(page: Page, label: str, cause: Cause, action: Action, outcome: Outcome) -> None:
+def _action(page: Page, label: str, action: Action, outcome: Outcome) -> None:
     """What to do in words, then the command alone on its line."""
-    head = ": ".join(p for p in (w.action_head(cause, action), w.clean(w.fill(action.text, outcome.account))) if p)
-    if head:
-        page.say(f"{label}: {head}", 2, 2)
+    text = w.clean(w.fill(action.text, outcome.account))
+    page.say(": ".join(part for part in (label, w.clean(action.where), text) if part), 2, 2)
     for command in w.fill_command(action.run, outcome.account).splitlines():
-        page.exact(w.clean(command), 4)
+        page.exact(w.clean(command), 6)
     if action.expect:
-        page.say(f"expect: {w.clean(w.fill(action.expect, outcome.account))}", 4, 2)
+        page.say(f"Expect: {w.clean(w.fill(action.expect, outcome.account))}", 6, 2)
 
 
 def _sign_in_log(page: Page, outcome: Outcome) -> None:

@@ -7,13 +7,13 @@ is shown: a server's text must never act on a terminal.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from ..model import (
     Account,
-    Action,
     Attempt,
     Basis,
     Cause,
@@ -56,6 +56,7 @@ LOOKED = {
 CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
 SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
+PLACE = re.compile(r"\{(mailbox|login|sender)\}")
 PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
@@ -67,6 +68,14 @@ def clean(text: object) -> str:
 def name(protocol: Protocol) -> str:
     """SMTP, IMAP, POP."""
     return protocol.value.upper()
+
+
+def said(diagnosis: Diagnosis) -> str:
+    """The verdict in words; an answer that no sign knows is a refusal all the same."""
+    step = decisive(diagnosis.attempt)
+    if diagnosis.verdict is Verdict.UNKNOWN and step and step.stage is Stage.AUTH and step.reply:
+        return "refused, reason not known"
+    return SAID[diagnosis.verdict]
 
 
 def place(target: Target) -> str:
@@ -91,17 +100,23 @@ def fill(text: str, account: Account) -> str:
 
 
 def fill_command(text: str, account: Account) -> str:
-    """A command with the addresses filled in, quoted where they need it."""
-    return _filled(text, account, quoted)
+    """A command with the addresses filled in, quoted where they need it; in a web address percent-encoded."""
+    return _filled(text, account, _in_url if text.startswith(("GET http", "http")) else quoted)
 
 
-def _filled(text: str, account: Account, show: object) -> str:
+def _in_url(address: str) -> str:
+    return quote(clean(address), safe="@")
+
+
+def _filled(text: str, account: Account, show: Callable[[str], str]) -> str:
     mailbox = account.mailbox or account.login
     known = {"mailbox": mailbox, "login": account.login or mailbox, "sender": account.sender or mailbox}
-    for key, value in known.items():
-        if f"{{{key}}}" in text:
-            text = text.replace(f"{{{key}}}", show(value) if value and callable(show) else f"<{key}>")
-    return text
+
+    def shown(found: re.Match[str]) -> str:
+        value = known[found[1]]
+        return show(value) if value else f"<{found[1]}>"
+
+    return PLACE.sub(shown, text)
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
@@ -212,7 +227,7 @@ def summary_of(outcome: Outcome) -> str:
     """`SMTP refused; IMAP and POP removed by Microsoft.`"""
     groups: dict[str, list[str]] = {}
     for diagnosis in outcome.diagnoses:
-        names = groups.setdefault(SAID[diagnosis.verdict], [])
+        names = groups.setdefault(said(diagnosis), [])
         if (protocol := name(diagnosis.attempt.target.protocol)) not in names:
             names.append(protocol)
     if not groups:
@@ -249,9 +264,10 @@ def fact_words(fact: str, knowledge: Knowledge) -> str:
     return clean(knowledge.facts.get(fact) or fact)
 
 
-def action_head(cause: Cause, action: Action) -> str:
-    """Where, and as whom: `Exchange Online PowerShell, as Exchange Administrator`."""
-    return ", as ".join(part for part in (clean(action.where), clean(cause.role)) if part)
+def role_words(cause: Cause) -> str:
+    """The role that may do it, "" where none is needed."""
+    role = clean(cause.role).rstrip(".")
+    return "" if role.startswith("None: whoever") else role
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from ..mock import lines
-from ..mock.certs import MissingExtra
-from ..mock.load import BadTenant, builtin, read
+from ..mock.certs import MissingExtraError
+from ..mock.load import BadTenantError, builtin, read
 from ..mock.serve import LISTENERS, LOOPBACK, Servers, serve
-from ..mock.settings import BadSetting, parse
+from ..mock.settings import BadSettingError, parse
 from ..mock.world import World
 from ..model import Exit, Protocol, Tls
 
@@ -71,7 +71,7 @@ def command(
         world = World([*builtin(), *(read(path) for path in files)], as_of=as_of)
         for each in settings:
             world.change(*parse(each))
-    except (BadTenant, BadSetting) as why:
+    except (BadTenantError, BadSettingError) as why:
         raise click.UsageError(str(why)) from None
     if listing:
         for line in lines.overview(world):
@@ -90,7 +90,7 @@ def command(
         asyncio.run(run())
     except KeyboardInterrupt:  # where no signal handler can be set (Windows)
         pass
-    except MissingExtra as why:
+    except MissingExtraError as why:
         raise click.ClickException(str(why)) from None
     except OSError as why:
         click.echo(f"Error: cannot listen: {why.strerror or why}", err=True)

@@ -18,7 +18,7 @@ WRONG = ("expired", "other_name", "self_signed", "unknown_ca")
 NAMES = ("localhost", "127.0.0.1", "::1", "smtp.office365.com", "outlook.office365.com", "smtp.hve.mx.microsoft")
 
 
-class MissingExtra(RuntimeError):
+class MissingExtraError(RuntimeError):
     """The package `trustme` is not installed."""
 
 
@@ -29,7 +29,7 @@ class Certificates:
         try:
             import trustme
         except ModuleNotFoundError:
-            raise MissingExtra("the mock needs certificates: install mailwhy[mock] (it brings trustme)") from None
+            raise MissingExtraError("the mock needs certificates: install mailwhy[mock] (it brings trustme)") from None
         self._names = tuple(names)
         self._trustme = trustme
         self._ca: trustme.CA = trustme.CA(organization_name="mailwhy mock", key_type=trustme.KeyType.ECDSA)

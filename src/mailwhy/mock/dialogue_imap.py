@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from ..model import Kind, Stage
-from .imap_args import LITERAL, BadArguments, Text, Token, text, tokens
+from .imap_args import LITERAL, BadArgumentsError, Text, Token, text, tokens
 from .imap_mail import Mailbox
 from .session import Session, unbase64, xoauth2
 from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
@@ -98,7 +98,7 @@ class Imap:
         self.it.heard(name[:16])
         try:
             args = tokens([rest, *parts[1:]])
-        except BadArguments:
+        except BadArgumentsError:
             yield say(f"{tag} {ARGUMENTS}")
             return False
         if self.it.closed and self.it.signed_in and name not in ("CAPABILITY", "LOGOUT"):
@@ -118,11 +118,10 @@ class Imap:
     def not_connected(self, tag: str) -> Part:
         """Credential accepted, mailbox not opened (facts: imap-pop 1.4, 3.1)."""
         it = self.it
-        cause = it.closed.cause if it.closed else ""
-        spoken = it.say(cause, it.signed_in.kind if it.signed_in else Kind.PASSWORD)
-        answer = NOT_CONNECTED
-        if spoken.sign and spoken.text.split(" ")[0] in ("BAD", "NO"):
-            answer = spoken.text
+        kind = it.signed_in.kind if it.signed_in else Kind.PASSWORD
+        answer = it.refusal(it.closed.cause, "", kind, "use") if it.closed else ""
+        if not answer.startswith("BAD"):
+            answer = NOT_CONNECTED
         self.complaints += 1
         if self.complaints < 2:
             yield say(f"{tag} {answer}")

@@ -260,9 +260,9 @@ class Smtp:
         sender, recipients, self.sender, self.recipients = self.sender or "", self.recipients, None, []
         cause = self.send_gate(sender)
         if cause:
-            text = it.refusal(cause, "DATA", Kind.PASSWORD)
+            text = it.refusal(cause, "DATA", Kind.PASSWORD, "data")
             who = it.signed_in.address if it.signed_in else ""
-            yield say(SEND_AS.sub(lambda _: f"SendAsDenied; {who} not allowed to send as {sender};", text))
+            yield say(SEND_AS.sub(lambda _: f"SendAsDenied; {who} not allowed to send as {sender}", text))
             return
         mail = it.world.deliver(it.signed_in.address if it.signed_in else "", sender, recipients, bytes(self.body))
         serial = f"{it.id}{len(it.world.store.messages):04X}"
@@ -299,7 +299,7 @@ class Smtp:
 
 
 SIMPLE = {"NOOP": ASSUMED["noop"], "VRFY": ASSUMED["vrfy"], "HELP": ASSUMED["help"]}
-SEND_AS = re.compile(r"SendAsDenied; \S+ not allowed to send as [^;]+;")
+SEND_AS = re.compile(r"SendAsDenied; \S+ not allowed to send as [^\s;]+")
 TLS_TOO_OLD = (
     "421 4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade/update your client to support TLS 1.2. "
     "Visit https://aka.ms/smtp_auth_tls."

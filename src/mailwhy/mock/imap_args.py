@@ -10,7 +10,7 @@ LITERAL = re.compile(rb"\{(?P<size>\d{1,10})(?P<plus>\+?)\}$")
 SPECIAL = frozenset(b'(){ "')
 
 
-class BadArguments(ValueError):
+class BadArgumentsError(ValueError):
     """What the client sent is no argument list: Exchange answers `Command Argument Error.`"""
 
 
@@ -36,13 +36,13 @@ def tokens(parts: Sequence[bytes | Text]) -> list[Token]:
                 stack.append([])
             elif token == b")":
                 if len(stack) < 2:
-                    raise BadArguments("unexpected )")
+                    raise BadArgumentsError("unexpected )")
                 done = stack.pop()
                 stack[-1].append(done)
             else:
                 stack[-1].append(token)
     if len(stack) != 1:
-        raise BadArguments("missing )")
+        raise BadArgumentsError("missing )")
     return stack[0]
 
 
@@ -77,7 +77,7 @@ def _quoted(line: bytes, at: int) -> tuple[Text, int]:
             char = line[at]
         value.append(char)
         at += 1
-    raise BadArguments("a quoted string that does not end")
+    raise BadArgumentsError("a quoted string that does not end")
 
 
 def _atom(line: bytes, at: int) -> int:
@@ -96,16 +96,16 @@ def _atom(line: bytes, at: int) -> int:
 
 
 def text(token: Token) -> str:
-    """A token as a string. Raises BadArguments for a list."""
+    """A token as a string. Raises BadArgumentsError for a list."""
     if isinstance(token, Text):
         return token.value.decode("utf-8", "replace")
     if isinstance(token, list):
-        raise BadArguments("a list where a string was expected")
+        raise BadArgumentsError("a list where a string was expected")
     return token.decode("utf-8", "replace")
 
 
 def numbers(spec: str, largest: int) -> list[tuple[int, int]]:
-    """A sequence set as ranges. `*` is the largest. Raises BadArguments."""
+    """A sequence set as ranges. `*` is the largest. Raises BadArgumentsError."""
     ranges = []
     for part in spec.split(","):
         low, colon, high = part.partition(":")
@@ -116,5 +116,5 @@ def numbers(spec: str, largest: int) -> list[tuple[int, int]]:
 
 def _number(word: str) -> int:
     if not word.isdigit() or len(word) > 10:
-        raise BadArguments(f"{word!r} is no number")
+        raise BadArgumentsError(f"{word!r} is no number")
     return int(word)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime
 
 from ..model import Stage
-from .imap_args import BadArguments, Token, text
+from .imap_args import BadArgumentsError, Token, text
 from .store import Folder, Message, Store
 from .talk import Act, Say
 
@@ -49,7 +49,7 @@ class Mailbox:
             return
         try:
             yield from command(tag, args)
-        except (BadArguments, IndexError):
+        except (BadArgumentsError, IndexError):
             yield say(f"{tag} {ARGUMENTS}")
         except KeyError:
             yield say(f"{tag} {NO_FOLDER}")

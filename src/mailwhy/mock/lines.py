@@ -9,22 +9,10 @@ from typing import Any
 from ..model import Protocol
 from .front import FRONTS
 from .serve import Servers
-from .state import Account
+from .state import Account, login_of, secret_of
 from .world import World
 
 HELO = "probe.test"
-
-
-def secret_of(account: Account) -> str:
-    """What the printed lines sign in with."""
-    if account.secret is not None:
-        return account.secret
-    return account.user.app_passwords[0] if account.user.app_passwords else account.user.password
-
-
-def login_of(address: str, account: Account) -> str:
-    """What the printed lines sign in as."""
-    return account.login or account.user.upn or address
 
 
 def closes(account: Account) -> str:
@@ -97,7 +85,8 @@ def swaks_line(servers: Servers, login: str, secret: str) -> str:
     smtp = servers.address("smtp", None, servers.front_of(login))
     return (
         f"swaks --server {smtp.host} --port {smtp.port} -tls --tls-verify "
-        f"--tls-ca-path {shlex.quote(str(servers.ca_file))} --auth LOGIN -au {shlex.quote(login)} -ap {shlex.quote(secret)} --helo {HELO} --quit-after AUTH"
+        f"--tls-ca-path {shlex.quote(str(servers.ca_file))} "
+        f"--auth LOGIN -au {shlex.quote(login)} -ap {shlex.quote(secret)} --helo {HELO} --quit-after AUTH"
     )
 
 

@@ -16,14 +16,14 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
-from ..model import NotPlain, Protocol, from_plain
+from ..model import NotPlainError, Protocol, from_plain
 from .front import FRONTS
 from .state import Tenant
 
 HOME = Path(__file__).parent / "tenants"
 
 
-class BadTenant(ValueError):
+class BadTenantError(ValueError):
     """A tenant file that cannot be used; the message names file, key and mend."""
 
 
@@ -35,19 +35,19 @@ def builtin() -> tuple[Tenant, ...]:
 
 
 def read(path: Path) -> Tenant:
-    """One tenant file. Raises BadTenant."""
+    """One tenant file. Raises BadTenantError."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as why:
-        raise BadTenant(f"{path.name}: cannot be read ({why.strerror})") from None
+        raise BadTenantError(f"{path.name}: cannot be read ({why.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
-        raise BadTenant(f"{path.name}: is not TOML: {why}") from None
+        raise BadTenantError(f"{path.name}: is not TOML: {why}") from None
     try:
         tenant: Tenant = from_plain(Tenant, data)
-    except NotPlain as why:
-        raise BadTenant(f"{path.name}: {why}") from None
+    except NotPlainError as why:
+        raise BadTenantError(f"{path.name}: {why}") from None
     if problem := _problem(tenant):
-        raise BadTenant(f"{path.name}: {problem}")
+        raise BadTenantError(f"{path.name}: {problem}")
     return tenant
 
 

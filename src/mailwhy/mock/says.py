@@ -19,10 +19,13 @@ PLAIN_REFUSAL = {
     Protocol.IMAP: "NO LOGIN failed.",
     Protocol.POP: "-ERR Logon failure: unknown user name or bad password.",
 }
-STATUS = {
-    Protocol.SMTP: re.compile(r"^[245]\d\d[ -]"),
-    Protocol.IMAP: re.compile(r"^(?:\S+ )??(?:NO|BAD|BYE|OK)\b"),
-    Protocol.POP: re.compile(r"^(?:\+OK|-ERR)"),
+# what can be an answer there: the refusal of AUTH is 535 (and 550 5.7.30), the one of a message is not
+ANSWERS = {
+    (Protocol.SMTP, "auth"): re.compile(r"^(?:535|550 5\.7\.30|454|432|421)[ -]"),
+    (Protocol.SMTP, "data"): re.compile(r"^(?!535|530|504|503|501|451 5\.7\.3)[45]\d\d[ -]"),
+    (Protocol.IMAP, "auth"): re.compile(r"^(?:\S+ )?(?:NO|BAD (?!User is authenticated))"),
+    (Protocol.IMAP, "use"): re.compile(r"^(?:\S+ )?BAD\b"),
+    (Protocol.POP, "auth"): re.compile(r"^-ERR\b"),
 }
 _BLANK = re.compile(r"\[(?:server|<server>|\.\.\.)[^\]]*\]")
 _HOSTNAME = re.compile(r"\[Hostname=[^\]]*\]")
@@ -39,6 +42,9 @@ class Trailer:
 
     def __str__(self) -> str:
         return f"[{self.server} {self.time} {self.session}]"
+
+
+NO_TRAILER = Trailer("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +72,58 @@ class Voice:
         self._knowledge = knowledge
         self._pick = pick
 
-    def choices(self, cause: str, protocol: Protocol, known: frozenset[str] = frozenset()) -> list[Spoken]:
-        """Every text for this cause in this protocol, best first; `known` are the facts that hold for the server."""
-        found = list(self._spoken(cause, protocol, known))
+    def choices(
+        self, cause: str, protocol: Protocol, known: frozenset[str] = frozenset(), where: str = "auth"
+    ) -> list[Spoken]:
+        """Every text for this cause, best first.
+
+        known   the facts that hold for server and sign-in
+        where   what is being answered: "auth", "use" (IMAP, after the sign-in) or "data" (SMTP, a whole message)
+        """
+        found = list(self._spoken(cause, protocol, known, where))
         found.sort(key=lambda pair: pair[0])
         return [spoken for _, spoken in found]
 
-    def say(self, cause: str, protocol: Protocol, known: frozenset[str] = frozenset()) -> Spoken:
+    def say(self, cause: str, protocol: Protocol, known: frozenset[str] = frozenset(), where: str = "auth") -> Spoken:
         """One text for this cause, without our trailer yet (see `own`)."""
-        choices = self.choices(cause, protocol, known)
+        choices = self.choices(cause, protocol, known, where)
         return self._pick(choices) if choices else Spoken(PLAIN_REFUSAL[protocol], None)
 
     def _spoken(
-        self, cause: str, protocol: Protocol, known: frozenset[str]
-    ) -> Iterator[tuple[tuple[int, int, str], Spoken]]:
+        self, cause: str, protocol: Protocol, known: frozenset[str], where: str
+    ) -> Iterator[tuple[tuple[int, int, int, int, str], Spoken]]:
         for sign in self._knowledge.signs.values():
             if sign.speaker is not Speaker.SERVER or sign.protocol not in (None, protocol):
                 continue
-            if not STATUS[protocol].match(sign.example) or not agrees(sign.shows, known):
+            if not ANSWERS[protocol, where].match(sign.example) or contradicted(sign.shows, known):
                 continue
             for place, meaning in enumerate(sign.means):
-                if meaning.spoken and meaning.cause == cause and agrees(meaning.given, known):
-                    exact = 0 if set(meaning.given) & known else 1
-                    yield (exact, place, sign.id), Spoken(sign.example, sign, meaning)
-                    break
+                if meaning.cause != cause or not meaning.spoken or set(meaning.unless) & known:
+                    continue
+                if contradicted(meaning.given, known):
+                    continue
+                exact = 0 if set(meaning.given) & known else 1
+                # on IMAP and POP the reply hardly ever names the reason (facts: imap-pop 1.1)
+                plain = 0 if own(sign.example, protocol, NO_TRAILER) == PLAIN_REFUSAL[protocol] else 1
+                yield (exact, plain, place, len(sign.means), sign.id), Spoken(sign.example, sign, meaning)
+                break
 
 
-def agrees(facts: Sequence[str], known: frozenset[str]) -> bool:
-    """Does none of these facts contradict what is known? `service=hve` contradicts `service=exchange-online`."""
+# facts without a value that hold only where they are known
+_FLAGS = ("account.consumer", "off_by_default.", "retired.", "login.bare")
+
+
+def contradicted(facts: Sequence[str], known: frozenset[str]) -> bool:
+    """Is one of these facts known to be otherwise? `service=hve` contradicts `service=exchange-online`."""
     for fact in facts:
+        if fact in known:
+            continue
         name, equals, _ = fact.partition("=")
-        if equals and fact not in known and any(other.startswith(name + "=") for other in known):
-            return False
-        if fact == "account.consumer" and "account.consumer" not in known:
-            return False
-    return True
+        if equals and any(other.startswith(name + "=") for other in known):
+            return True
+        if fact.startswith(_FLAGS):
+            return True
+    return False
 
 
 def own(text: str, protocol: Protocol, trailer: Trailer) -> str:

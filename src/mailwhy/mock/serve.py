@@ -26,9 +26,9 @@ from .dialogue_smtp import Smtp
 from .front import Front
 from .load import builtin, read
 from .session import Session
-from .state import Tenant
+from .state import Tenant, secret_of
 from .talk import Close, Dialogue, Say, StartTls, Talk, Wait
-from .wire import Gone, Wire
+from .wire import GoneError, Wire
 from .world import World
 
 LOOPBACK = "127.0.0.1"
@@ -91,6 +91,15 @@ class Servers:
         wanted = {each.protocol: each for each in mine if each == self._default(each)}
         return tuple(str(each) for each in wanted.values())
 
+    def check_options(self, login: str = "") -> list[str]:
+        """The options that lead a `mailwhy check` of this login here."""
+        options = [word for value in self.server_options(login) for word in ("--server", value)]
+        return [*options, "--ca-file", str(self.ca_file)]
+
+    def secret_of(self, login: str) -> str:
+        """What the account signs in with: printed test data. Raises KeyError for an account that is not ours."""
+        return secret_of(self.world.tenant_of(login).accounts[login])
+
     def _default(self, each: Address) -> Address:
         return self.address(each.protocol, None, each.front)
 
@@ -131,7 +140,7 @@ class Servers:
                 await wire.start_tls(self._certificates.context())
             session = Session(self.world, front, protocol, wire.peer, wire.tls, self.delay)
             await self._converse(wire, session)
-        except (Gone, ConnectionError):
+        except (GoneError, ConnectionError):
             pass  # the client has left; that is its right
         finally:
             if session:
@@ -194,7 +203,7 @@ async def serve(
     delay     seconds before a refusal (Exchange takes about 5)
     ca_file   where to write the CA's certificate; None: a temporary file that goes away afterwards
 
-    Raises OSError where a fixed port is taken, `load.BadTenant` for a wrong file, `certs.MissingExtra`.
+    Raises OSError where a fixed port is taken, `load.BadTenantError` for a wrong file, `certs.MissingExtraError`.
     """
     world = world or World(tenants_of(tenants), as_of=as_of)
     certificates = certificates or shared()

@@ -64,13 +64,18 @@ class Session:
             self.signed_in = it
         return closed
 
-    def say(self, cause: str, kind: Kind = Kind.PASSWORD) -> Spoken:
+    def say(self, cause: str, kind: Kind = Kind.PASSWORD, where: str = "auth") -> Spoken:
         """The text for a cause here, as its sign has it."""
-        return self.world.voice.say(cause, self.protocol, self.front.facts | {f"credential={kind.value}"})
+        known = self.front.facts | {f"credential={kind.value}"}
+        if cause == "org.smtp_basic_auth_default_off":
+            known |= {f"off_by_default.{self.protocol.value}"}
+        if self.seen.login and "@" not in self.seen.login:
+            known |= {"login.bare"}
+        return self.world.voice.say(cause, self.protocol, known, where)
 
-    def refusal(self, cause: str, command: str, kind: Kind, now: datetime | None = None) -> str:
+    def refusal(self, cause: str, command: str, kind: Kind, where: str = "auth") -> str:
         """The text for a cause, with our trailer, in the words that fit the command."""
-        text = own(self.say(cause, kind).text, self.protocol, self.trailer)
+        text = own(self.say(cause, kind, where).text, self.protocol, self.trailer)
         return for_command(text, self.protocol, command, kind)
 
 

@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import NotPlain, from_plain, to_plain
+from ..model import NotPlainError, from_plain, to_plain
 from .state import Account, Mailbox, Org, Tenant, User
 
 NOUNS: Mapping[str, type[Any]] = {"org": Org, "mailbox": Mailbox, "user": User}
 
 
-class BadSetting(ValueError):
+class BadSettingError(ValueError):
     """A setting that does not exist, or a value that does not fit; the message says how to mend it."""
 
 
@@ -29,15 +29,15 @@ def names() -> tuple[str, ...]:
 def change(tenant: Tenant | None, scope: str, name: str, value: Any) -> Tenant:
     """The tenant with one setting changed. scope: the address for mailbox and user settings, else the domain."""
     if tenant is None:
-        raise BadSetting(f"there is no tenant for {scope!r}; `mailwhy mock --list` shows them")
+        raise BadSettingError(f"there is no tenant for {scope!r}; `mailwhy mock --list` shows them")
     noun, _, key = name.partition(".")
     if name not in names():
-        raise BadSetting(f"there is no setting {name!r}; known are {', '.join(names())}")
+        raise BadSettingError(f"there is no setting {name!r}; known are {', '.join(names())}")
     if noun == "org":
         return dataclasses.replace(tenant, org=_with(tenant.org, key, value, name))
     found = tenant.owner(scope) if "@" in scope else None
     if found is None:
-        raise BadSetting(f"{name} belongs to one account: say whose ({name} of somebody@{tenant.domain})")
+        raise BadSettingError(f"{name} belongs to one account: say whose ({name} of somebody@{tenant.domain})")
     address, account = found
     part = account.user if noun == "user" else account.mailbox
     changed: Account = dataclasses.replace(account, **{noun: _with(part, key, value, name)})
@@ -47,8 +47,8 @@ def change(tenant: Tenant | None, scope: str, name: str, value: Any) -> Tenant:
 def _with(part: Any, key: str, value: Any, name: str) -> Any:
     try:
         return from_plain(type(part), {**to_plain(part), key: value})
-    except NotPlain as why:
-        raise BadSetting(f"{name}: {str(why).removeprefix(key).lstrip(': ')}") from None
+    except NotPlainError as why:
+        raise BadSettingError(f"{name}: {str(why).removeprefix(key).lstrip(': ')}") from None
 
 
 def state(tenant: Tenant) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def state(tenant: Tenant) -> dict[str, Any]:
 def parse(assignment: str) -> tuple[str, str, Any]:
     """`org.security_defaults=true` or `user@contoso.test:mailbox.imap_enabled=false` -> scope, name, value.
 
-    The value is TOML (true, 3, "text", ["a"]); null is None; a bare word is text. Raises BadSetting.
+    The value is TOML (true, 3, "text", ["a"]); null is None; a bare word is text. Raises BadSettingError.
     """
     left, equals, right = assignment.partition("=")
     if not equals:
-        raise BadSetting(f"{assignment!r} is not NAME=VALUE, for instance org.security_defaults=true")
+        raise BadSettingError(f"{assignment!r} is not NAME=VALUE, for instance org.security_defaults=true")
     scope, colon, name = left.strip().rpartition(":")
     return (scope if colon else ""), name.strip(), value_of(right.strip())
 

@@ -97,7 +97,7 @@ class User:
     """The sign-in side of an account. upn None: the address is the sign-in name. Secrets are printed test data."""
 
     upn: str | None = None
-    password: str = "Account-Password-1"
+    password: str = "Account-Password-1"  # noqa: S105 - test data, printed on purpose
     app_passwords: tuple[str, ...] = ("abcdefghijklmnop",)
     mfa: Mfa = Mfa.ENFORCED
     must_change_password: bool = False
@@ -143,8 +143,8 @@ class Account:
     kind: str = "password"
     sender: str | None = None
     exists: bool = True
-    user: User = User()
-    mailbox: Mailbox = Mailbox()
+    user: User = field(default_factory=User)
+    mailbox: Mailbox = field(default_factory=Mailbox)
     faults: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -174,7 +174,7 @@ class Tenant:
     domain: str
     about: str = ""
     domains: tuple[str, ...] = ()
-    org: Org = Org()
+    org: Org = field(default_factory=Org)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     tokens: Mapping[str, Token] = field(default_factory=dict)
     clients: Mapping[str, Client] = field(default_factory=dict)
@@ -194,3 +194,15 @@ class Tenant:
             if account.exists and wanted in (name.casefold() for name in names):
                 return primary, account
         return None
+
+
+def secret_of(account: Account) -> str:
+    """What the printed lines sign in with."""
+    if account.secret is not None:
+        return account.secret
+    return account.user.app_passwords[0] if account.user.app_passwords else account.user.password
+
+
+def login_of(address: str, account: Account) -> str:
+    """What the printed lines sign in as."""
+    return account.login or account.user.upn or address

@@ -83,7 +83,8 @@ def policy(it: SignIn) -> str | None:
     if it.kind is Kind.OAUTH:
         return None
     org = it.tenant.org
-    name = (it.account.user.authentication_policy if it.account else None) or org.default_authentication_policy
+    own = it.account.user.authentication_policy if it.account else None
+    name = own or org.default_authentication_policy
     found = org.authentication_policies.get(name) if name else None
     if found is None or getattr(found, f"allow_basic_auth_{it.protocol.value}"):
         return None
@@ -137,7 +138,7 @@ def federation(it: SignIn) -> str | None:
 
 def lockout(it: SignIn) -> str | None:
     """Smart lock-out refuses before it looks at the password."""
-    return "account.locked" if it.locked or (it.account and it.account.user.locked) else None
+    return "account.locked" if it.locked or (it.account is not None and it.account.user.locked) else None
 
 
 def blocked(it: SignIn) -> str | None:

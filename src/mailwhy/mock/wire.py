@@ -12,7 +12,7 @@ from typing import Any
 HIGH_WATER = 256 * 1024  # octets that wait unread before we stop reading
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The client has left while we had something to say."""
 
 
@@ -95,24 +95,24 @@ class Wire(asyncio.Protocol):
         self._news.set()
 
     async def write(self, data: bytes) -> None:
-        """Sends; waits while the client does not take it. Raises Gone."""
+        """Sends; waits while the client does not take it. Raises GoneError."""
         if self.lost or self.transport.is_closing():
-            raise Gone
+            raise GoneError
         self.transport.write(data)
         if not self._room.is_set():
             await self._room.wait()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """TLS, our side being the server. Raises Gone where the handshake fails."""
+        """TLS, our side being the server. Raises GoneError where the handshake fails."""
         self._inbox.clear()
         self._news.clear()
         loop = asyncio.get_running_loop()
         try:
             upgraded = await loop.start_tls(self.transport, self, context, server_side=True)
         except (OSError, ssl.SSLError):
-            raise Gone from None
+            raise GoneError from None
         if upgraded is None or self.lost:
-            raise Gone
+            raise GoneError
         self.transport = upgraded
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ class World:
     def change(self, scope: str, name: str, value: Any) -> None:
         """Sets `org.…` of a tenant (scope: its domain) or `mailbox.…`/`user.…` of an account (scope: its address).
 
-        Scope "" is every tenant. Raises `settings.BadSetting`.
+        Scope "" is every tenant. Raises `settings.BadSettingError`.
         """
         domain = scope.rpartition("@")[2]
         wanted = [domain] if scope else list(self.tenants)

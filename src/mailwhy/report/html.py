@@ -164,8 +164,9 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
 def _waterfall(attempt: Attempt) -> Iterator[str]:
     whole = w.total(attempt) or 1.0
     title = " ".join((w.name(attempt.target.protocol), w.place(attempt.target)))
-    yield f'<table class=stages><caption>{esc(title)}</caption><thead><tr><th scope="col">Stage</th><th scope="col">Result</th>'
-    yield '<th scope="col">Time</th><th scope="col">From start to end</th></tr></thead><tbody>'
+    yield f'<table class=stages><caption>{esc(title)}</caption><thead><tr><th scope="col">Stage</th>'
+    yield '<th scope="col">Result</th><th scope="col">Time</th>'
+    yield '<th scope="col">From start to end</th></tr></thead><tbody>'
     for step in attempt.steps:
         start, length = step.at / whole * 100, max(step.seconds / whole * 100, 0.4)
         tone = "good" if step.ok else "bad"
@@ -198,7 +199,7 @@ def _action(action: Action, outcome: Outcome) -> Iterator[str]:
     text = w.fill(action.text, outcome.account)
     yield f"<li>{esc(': '.join(part for part in (action.where, text) if part))}"
     if action.run:
-        yield f'<pre tabindex="0">{esc(w.fill_command(action.run, outcome.account))}</pre>'
+        yield f'<pre tabindex="0">{esc(w.command(action, outcome.account))}</pre>'
     if action.expect:
         yield f"<span>Expect: {esc(w.fill(action.expect, outcome.account))}</span>"
     yield "</li>"

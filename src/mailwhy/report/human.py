@@ -10,7 +10,7 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Password, Stage, Step, Tls, Verdict
+from ..model import Action, Attempt, Cause, Diagnosis, Knowledge, Outcome, Password, Stage, Step, Tls, Verdict
 from . import Options
 from . import words as w
 
@@ -197,14 +197,9 @@ def _causes(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options
             page.say(note, 4)
         if cause.why and (number == 1 or options.verbosity >= 1):
             page.say(w.clean(w.fill(cause.why, outcome.account)), 4)
-        if len(outcome.findings) > 1:
-            _apart(page, finding, outcome)
-
-
-def _apart(page: Page, finding: Finding, outcome: Outcome) -> None:
-    for text in finding.told_apart_by[:1]:
-        page.say("To tell it from the others:", 4)
-        page.say(w.clean(w.fill_command(text, outcome.account)), 6, 2)
+        if number > MOST_FIXES and options.verbosity < 1:
+            for text in finding.told_apart_by[:1]:
+                page.say(f"To tell: {w.clean(w.apart(text, outcome.account))}", 4, 2)
 
 
 def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:
@@ -217,38 +212,47 @@ def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:
 
 
 def _what_to_do(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
+    """The pages of the first causes (-v: of all). What is told once is not told again."""
     wanted = [w.cause_of(finding, knowledge) for finding in outcome.findings]
     wanted = [cause for cause in wanted if cause.fix or cause.check or cause.undo]
     if not wanted:
         return
     page.head("What to do")
     shown = wanted if options.verbosity >= 1 else wanted[:MOST_FIXES]
+    told: set[Action] = set()
     for cause in shown:
         if len(wanted) > 1:
-            page.say(f"If it is: {w.clean(cause.title)}", 1, 2, "bold")
-        _page_of(page, cause, outcome)
+            page.say(f"If it is this: {w.clean(cause.title)}", 1, 2, "bold")
+        _page_of(page, cause, outcome, told)
+        if cause.conflict and (cause is shown[0] or options.verbosity >= 1):
+            page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
     if rest := [cause.id for cause in wanted if cause not in shown]:
         page.say(f"For the other causes: -v, or {', '.join(f'mailwhy causes {r}' for r in rest[:3])}", 1, 2)
 
 
-def _page_of(page: Page, cause: Cause, outcome: Outcome) -> None:
+def _page_of(page: Page, cause: Cause, outcome: Outcome, told: set[Action]) -> None:
     if role := w.role_words(cause):
         page.say(f"As: {role}", 2, 2)
     for label, actions in (("Look", cause.check), ("Mend", cause.fix), ("Undo", cause.undo)):
         for action in actions:
+            once = Action(run=action.run, where=action.where) if action.run else action
+            if once in told:
+                again = f"{label}: as above" + (f". Expect: {w.clean(action.expect)}" if action.expect else "")
+                if not page.lines[-1].endswith(again):
+                    page.say(again, 2, 2)
+                continue
+            told.add(once)
             _action(page, label, action, outcome)
         if label == "Mend" and cause.delay:
             page.say(f"Takes effect: {w.clean(cause.delay)}", 2, 2)
-    if cause.conflict:
-        page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
 
 
 def _action(page: Page, label: str, action: Action, outcome: Outcome) -> None:
     """What to do in words, then the command alone on its line."""
     text = w.clean(w.fill(action.text, outcome.account))
     page.say(": ".join(part for part in (label, w.clean(action.where), text) if part), 2, 2)
-    for command in w.fill_command(action.run, outcome.account).splitlines():
-        page.exact(w.clean(command), 6)
+    for line in w.command(action, outcome.account).splitlines():
+        page.exact(w.clean(line), 6)
     if action.expect:
         page.say(f"Expect: {w.clean(w.fill(action.expect, outcome.account))}", 6, 2)
 
@@ -283,7 +287,7 @@ def _everything(page: Page, outcome: Outcome) -> None:
     page.head("Everything seen")
     for diagnosis in outcome.diagnoses:
         attempt = diagnosis.attempt
-        page.exact(f"{w.name(attempt.target.protocol)} sign {diagnosis.sign or 'none'}", 1)
+        page.exact(f"{w.name(attempt.target.protocol)} sign {w.clean(diagnosis.sign or 'none')}", 1)
         for step in attempt.steps:
             page.exact(f"{step.stage} at {step.at:.3f} s for {step.seconds:.3f} s", 3)
             for key, value in sorted(step.seen.items()):

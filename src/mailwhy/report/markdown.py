@@ -124,7 +124,7 @@ def _action(label: str, action: Action, outcome: Outcome) -> Iterator[str]:
     yield "- " + ": ".join(part for part in (label, esc(w.clean(action.where)), esc(text)) if part)
     if action.run:
         yield ""
-        yield from ("  " + line for line in block(w.fill_command(action.run, outcome.account)))
+        yield from ("  " + line for line in block(w.command(action, outcome.account)))
         yield ""
     if action.expect:
         yield f"  Expect: {esc(w.clean(w.fill(action.expect, outcome.account)))}"

@@ -6,14 +6,13 @@ is shown: a server's text must never act on a terminal.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
 
 from ..model import (
     Account,
+    Action,
     Attempt,
     Basis,
     Cause,
@@ -30,6 +29,7 @@ from ..model import (
     Verdict,
 )
 from ..reply import harmless
+from . import powershell
 
 SAID = {
     Verdict.WORKS: "works",
@@ -56,8 +56,7 @@ LOOKED = {
 CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
 SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
-PLACE = re.compile(r"\{(mailbox|login|sender)\}")
-PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*")
+NOBODY = Account()
 
 
 def clean(text: object) -> str:
@@ -87,36 +86,28 @@ def place(target: Target) -> str:
     return f"{address} ({tls})" if address and tls else address or tls
 
 
-def quoted(address: str) -> str:
-    """An address as a PowerShell argument: bare where that is safe, else in single quotes that nothing closes."""
-    if PLAIN_ADDRESS.fullmatch(address):
-        return address
-    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", clean(address)) + "'"
-
-
 def fill(text: str, account: Account) -> str:
     """Prose with the addresses filled in; `<mailbox>` where none is known."""
-    return _filled(text, account, clean)
+    return powershell.fill(text, account, clean)
 
 
-def fill_command(text: str, account: Account) -> str:
-    """A command with the addresses filled in, quoted where they need it; in a web address percent-encoded."""
-    return _filled(text, account, _in_url if text.startswith(("GET http", "http")) else quoted)
+def command(action: Action, account: Account) -> str:
+    """What an action says to run, the addresses filled in and quoted for the place where it runs.
+
+    An address that cannot stand in a command leaves its placeholder, `<mailbox>`, which nothing runs.
+    """
+    try:
+        return powershell.command_of(action, account)
+    except ValueError:
+        return powershell.command_of(action, NOBODY)
 
 
-def _in_url(address: str) -> str:
-    return quote(clean(address), safe="@")
-
-
-def _filled(text: str, account: Account, show: Callable[[str], str]) -> str:
-    mailbox = account.mailbox or account.login
-    known = {"mailbox": mailbox, "login": account.login or mailbox, "sender": account.sender or mailbox}
-
-    def shown(found: re.Match[str]) -> str:
-        value = known[found[1]]
-        return show(value) if value else f"<{found[1]}>"
-
-    return PLACE.sub(shown, text)
+def apart(text: str, account: Account) -> str:
+    """One line of `told_apart_by`: a command of a page, or words, with the addresses filled in."""
+    try:
+        return powershell.fill(text, account)
+    except ValueError:
+        return powershell.fill(text, NOBODY)
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:

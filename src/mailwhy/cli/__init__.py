@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Sign in over SMTP, IMAP and POP, and say why it fails."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
+    "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),
 }
 

@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "causes": ("causes", "Browse the handbook of causes."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),
+    "demo": ("demo", "See it work on a built-in tenant; no account needed."),
 }
 
 

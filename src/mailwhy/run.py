@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import diagnose
+from .explain import read as read_paste
+from .explain.text import decode
 from .knowledge import load
 from .model import (
     Account,
@@ -97,6 +99,28 @@ async def check(
     )
     await run.go()
     return run.outcome()
+
+
+def explain(
+    text: str | bytes,
+    *,
+    protocol: Protocol | None = None,
+    kind: Kind | None = None,
+    facts: Iterable[str] = (),
+    as_of: str | None = None,
+) -> Outcome:
+    """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
+
+    protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
+    read where the text tells no time (default: today, UTC).
+    """
+    known = load()
+    signs = Signs(known.signs.values())
+    day = as_of or datetime.now(UTC).date().isoformat()
+    outside = frozenset(facts)
+    found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
+    diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
+    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
 
 
 class Check:

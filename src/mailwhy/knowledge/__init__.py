@@ -27,6 +27,12 @@ def load() -> Knowledge:
     return read(HOME)
 
 
+@functools.cache
+def guides() -> Mapping[str, Cause]:
+    """The pages about the steps before a sign-in: the same noun as a cause, but no sign points to them."""
+    return {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("guides/*.toml"))}
+
+
 def read(home: Path) -> Knowledge:
     """The knowledge in the folder `home` (for tests of single files; everybody else uses `load`)."""
     return Knowledge(

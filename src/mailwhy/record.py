@@ -20,7 +20,10 @@ def is_record(data: JsonValue) -> bool:
 
 
 def attempts_of(data: JsonValue) -> tuple[Account, tuple[Attempt, ...]]:
-    """The account and the attempts of one report (one line of `batch`); NotPlainError names the key that does not fit."""
+    """The account and the attempts of one report (one line of `batch`).
+
+    NotPlainError names the key that does not fit.
+    """
     if not is_record(data):
         raise NotPlainError(f"top level: the schema is not {SCHEMA!r}")
     account = from_plain(Account, data.get("account"), "account")

@@ -11,6 +11,7 @@ import base64
 import grp
 import os
 import pwd
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ STRICT = "127.0.0.2"  # the address on which nothing is offered in clear text
 
 CONFIGURATION = """
 protocols = imap pop3 submission
-listen = 127.0.0.1, {strict}, {stranger}
+listen = {addresses}
 instance_name = mailwhy-tests
 base_dir = {home}/run
 state_dir = {home}/state
@@ -142,6 +143,16 @@ def missing() -> str:
     return f"not installed: {', '.join(absent)} (make servers)" if absent else ""
 
 
+def addresses() -> list[str]:
+    """All that the server listens on; IPv6 where the machine has it."""
+    four = ["127.0.0.1", STRICT, STRANGER]
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return [*four, "::1"]
+    except OSError:
+        return four
+
+
 class Dovecot(Server):
     """All three protocols, for the people of `people.py`."""
 
@@ -149,6 +160,11 @@ class Dovecot(Server):
     def start(cls, certs: Certs) -> Dovecot:
         """A new server, ready to answer."""
         return cls.launched(certs, LISTENERS, _launch)
+
+    @property
+    def has_ipv6(self) -> bool:
+        """It listens on ::1 as well."""
+        return "::1" in addresses()
 
     @property
     def sasl(self) -> Path:
@@ -164,7 +180,7 @@ def _launch(home: Path, ports: dict[str, int]) -> list[subprocess.Popen[bytes]]:
     account = pwd.getpwnam("nobody") if is_root() else pwd.getpwuid(os.getuid())
     uid, gid = account.pw_uid, account.pw_gid
     names = {"user": account.pw_name, "group": grp.getgrgid(gid).gr_name, "uid": uid, "gid": gid}
-    others = {"strict": STRICT, "stranger": STRANGER, "unwell": people.UNWELL}
+    others = {"addresses": ", ".join(addresses()), "unwell": people.UNWELL}
     key = home / "keys" / "default" / "HS256" / "default"
     key.parent.mkdir(parents=True)
     key.write_bytes(base64.b64encode(people.TOKEN_KEY))

@@ -17,6 +17,8 @@ from typing import Self
 from real import people
 from real.certs import Certs
 
+from mailwhy.model import Protocol, Target, Tls
+
 START_LIMIT = 20.0  # seconds; Postfix needs 2 to 3 on a busy machine
 
 
@@ -74,6 +76,10 @@ class Server:
     def users(self) -> dict[str, str]:
         """login -> password, awkward ones among them."""
         return people.USERS
+
+    def target(self, protocol: Protocol, tls: Tls, host: str = "127.0.0.1") -> Target:
+        """Where to find one protocol in one TLS mode."""
+        raise NotImplementedError
 
     def stop(self) -> None:
         """Ends the server and takes its folder away."""

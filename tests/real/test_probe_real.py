@@ -208,11 +208,18 @@ async def test_dials_from_and_to_where_it_is_told(real_servers: Dovecot) -> None
     assert (step.seen["address"], step.seen["local"]) == (STRANGER, "127.0.0.9")
 
 
-async def test_keeps_to_the_family_it_is_told(real_servers: Dovecot) -> None:
-    target = real_servers.target(Protocol.IMAP, Tls.IMPLICIT, "localhost")
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        if address == "::1" and not real_servers.has_ipv6:
-            pytest.skip("no IPv6 on loopback here")
-        attempt = await probe(target, None, dataclasses.replace(way(real_servers.ca_file), family=family))
-        assert attempt.failed is None, attempt.failed
-        assert attempt.stage(Stage.TCP)[0].seen["address"] == address
+@pytest.mark.parametrize(
+    ("host", "family", "other"),
+    [("127.0.0.1", socket.AF_INET, socket.AF_INET6), ("::1", socket.AF_INET6, socket.AF_INET)],
+    ids=["IPv4", "IPv6"],
+)
+async def test_keeps_to_the_family_it_is_told(real_servers: Dovecot, host: str, family: int, other: int) -> None:
+    if host == "::1" and not real_servers.has_ipv6:
+        pytest.skip("no IPv6 on loopback here")
+    target = real_servers.target(Protocol.IMAP, Tls.IMPLICIT, host)
+    usual = way(real_servers.ca_file)
+    attempt = await probe(target, None, dataclasses.replace(usual, family=family))
+    assert attempt.failed is None, attempt.failed
+    assert attempt.stage(Stage.TCP)[0].seen["address"] == host
+    attempt = await probe(target, None, dataclasses.replace(usual, family=other))
+    assert ended(attempt)[:2] == (Stage.DNS, Fault.NO_SUCH_HOST)

@@ -358,6 +358,46 @@ def test_a_fix_with_a_switch_can_be_undone(cause: Cause) -> None:
     assert switched <= {found.split()[0] for undo in cause.undo for found in SWITCH.findall(undo.run)}
 
 
+PLACES = page.TENANT_PLACES | {
+    page.PERSONAL_PLACE,
+    "a browser",
+    "a terminal",
+    "the device",
+    "the federation server",
+    "the network",
+    "the program",
+    "the program's log",
+    "the server's reply",
+    "Windows PowerShell",
+    "you",
+}
+
+
+@each_page
+def test_places_are_known_so_that_reports_can_leave_out_what_does_not_fit(cause: Cause) -> None:
+    assert {action.where for action in actions(cause)} - {""} <= PLACES
+    for action in actions(cause):
+        if re.match(r"(Get|Set|New|Add)-", action.run):
+            assert action.where == "Exchange Online PowerShell"
+
+
+@pytest.mark.parametrize("fact", sorted(page.NO_TENANT))
+@pytest.mark.parametrize("name", ["mailbox.imap_disabled", "service.basic_auth_retired", "credentials.wrong"])
+def test_without_a_tenant_no_tenants_portal_and_no_powershell(name: str, fact: str) -> None:
+    shown = " ".join(page.steps(page.fitting(PAGES[name].fix, frozenset({fact})), 80))
+    assert shown
+    assert "PowerShell:" not in shown
+    assert "admin center:" not in shown
+    assert "Set-" not in shown
+
+
+def test_in_a_tenant_no_settings_of_personal_accounts() -> None:
+    fixes = PAGES["mailbox.imap_disabled"].fix
+    kept = page.fitting(fixes, frozenset({"service=exchange-online"}))
+    assert [fix for fix in fixes if fix not in kept] == [fixes[-1]]
+    assert page.fitting(fixes, frozenset()) == fixes
+
+
 # --- for machines ---------------------------------------------------------------------------------------------------
 
 # the settings that the look-alike tenant knows, and the value that opens

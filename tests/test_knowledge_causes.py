@@ -268,8 +268,9 @@ ALLOWED: dict[str, set[str]] = {
     "Get-OrganizationConfig": set(),  # Disable Basic authentication; Direct Send
     "Get-AuthenticationPolicy": set(),  # Disable Basic authentication
     "New-AuthenticationPolicy": {"Name", "AllowBasicAuthSmtp"},
+    "Get-Mailbox": {"Identity"},  # finds by any address of the mailbox; Get-User and Set-User want the sign-in name
     "Get-User": {"Identity"},
-    "Set-User": {"Identity", "AuthenticationPolicy", "STSRefreshTokensValidFrom"},
+    "Set-User": {"Identity", "AuthenticationPolicy", "StsRefreshTokensValidFrom"},
     "Get-ServicePrincipal": set(),  # Authenticate an IMAP, POP or SMTP application by using OAuth
     "New-ServicePrincipal": {"AppId", "ObjectId"},
     "Get-MailboxPermission": {"Identity"},
@@ -288,7 +289,7 @@ PROPERTIES = {
     "AllowBasicAuthSmtp",
     "Name",
     "UserPrincipalName",
-    "RecipientType",
+    "RecipientTypeDetails",
     "RejectDirectSend",
     "AppId",
     "ObjectId",

@@ -39,6 +39,7 @@ from .model import (
 )
 from .signs import Hit, Signs
 
+NETWORK = frozenset({Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES})  # before AUTH
 STALE_CALENDAR = 90  # days after which a notice says that the calendar was not checked lately
 
 
@@ -231,6 +232,8 @@ def _shown(sign: Sign, facts: frozenset[str]) -> frozenset[str]:
 def _password(attempt: Attempt, step: Step | None, hit: Hit | None) -> Password:
     if attempt.ok(Stage.AUTH):
         return Password.ACCEPTED
+    if step and step.stage in NETWORK and not attempt.stage(Stage.AUTH):
+        return Password.NOT_LOOKED_AT
     if hit:
         return {
             Judged.ACCEPTED: Password.ACCEPTED,
@@ -349,9 +352,6 @@ def _under_retirement(reading: Reading, findings: Sequence[Finding]) -> Password
     if reading.password is Password.REFUSED and f"retired.{reading.attempt.target.protocol}" in reading.facts:
         return Password.NOT_TOLD
     return reading.password
-
-
-NETWORK = frozenset({Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES})
 
 
 def _verdict(reading: Reading, findings: Sequence[Finding]) -> Verdict:

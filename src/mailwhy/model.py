@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, NoReturn, TypeVar
@@ -42,7 +42,7 @@ class Tls(StrEnum):
 class Kind(StrEnum):
     """What kind of secret signs in."""
 
-    PASSWORD = "password"
+    PASSWORD = "password"  # noqa: S105 - a kind, not a value
     OAUTH = "oauth"
 
 
@@ -585,7 +585,7 @@ def to_plain(value: object) -> JsonValue:
     return value
 
 
-class NotPlain(ValueError):
+class NotPlainError(ValueError):
     """JSON (or TOML) that does not fit the noun; the message names the key and what was expected."""
 
 
@@ -595,62 +595,63 @@ T = TypeVar("T")
 def from_plain(kind: type[T], data: JsonValue, where: str = "") -> T:
     """The way back: builds `kind` from JSON or TOML values, strictly.
 
-    Raises NotPlain, with the path of the offending key, for unknown keys, missing keys and wrong types.
+    Raises NotPlainError, with the path of the offending key, for unknown keys, missing keys and wrong types.
     """
     built: T = _build(kind, data, where)
     return built
 
 
 def _build(kind: Any, data: JsonValue, where: str) -> Any:
-    here = where or "top level"
+    origin = typing.get_origin(kind)
     if kind is Any:
         return data
-    origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        choices = typing.get_args(kind)
-        if data is None and type(None) in choices:
-            return None
-        return _build(next(c for c in choices if c is not type(None)), data, where)
-    if origin in (tuple, frozenset):
-        if isinstance(data, str) or not isinstance(data, Iterable):
-            raise NotPlain(f"{here}: expected a list, got {data!r}")
-        item = typing.get_args(kind)[0]
-        return origin(_build(item, value, f"{where}[{number}]") for number, value in enumerate(data))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(data, Mapping):
-            raise NotPlain(f"{here}: expected a table, got {data!r}")
-        item = typing.get_args(kind)[1]
-        return {str(key): _build(item, value, f"{where}.{key}".lstrip(".")) for key, value in data.items()}
+        choices = [choice for choice in typing.get_args(kind) if choice is not type(None)]
+        return None if data is None else _build(choices[0], data, where)
+    if origin is not None:
+        return _build_many(kind, origin, data, where)
     if dataclasses.is_dataclass(kind):
         return _build_noun(typing.cast("type[Any]", kind), data, where)
-    if isinstance(kind, type) and issubclass(kind, StrEnum | IntEnum):
+    if issubclass(kind, StrEnum | IntEnum):
         try:
             return kind(data)
         except ValueError:
-            raise NotPlain(f"{here}: {data!r} is not one of {', '.join(str(m.value) for m in kind)}") from None
+            known = ", ".join(str(member.value) for member in kind)
+            raise NotPlainError(f"{where}: {data!r} is not one of {known}") from None
     if kind is float and type(data) is int:
         return float(data)
     if type(data) is not kind:
-        raise NotPlain(f"{here}: expected {kind.__name__}, got {data!r}")
+        raise NotPlainError(f"{where or 'top level'}: expected {kind.__name__}, got {data!r}")
     return data
+
+
+def _build_many(kind: Any, origin: Any, data: JsonValue, where: str) -> Any:
+    arguments = typing.get_args(kind)
+    if origin in (tuple, frozenset):
+        if isinstance(data, str | Mapping) or not isinstance(data, Iterable):
+            raise NotPlainError(f"{where}: expected a list, got {data!r}")
+        return origin(_build(arguments[0], value, f"{where}[{number}]") for number, value in enumerate(data))
+    if not isinstance(data, Mapping):
+        raise NotPlainError(f"{where}: expected a table, got {data!r}")
+    return {str(key): _build(arguments[1], value, f"{where}.{key}".lstrip(".")) for key, value in data.items()}
 
 
 def _build_noun(kind: type[Any], data: JsonValue, where: str) -> Any:
     if not isinstance(data, Mapping):
-        raise NotPlain(f"{where or 'top level'}: expected a table, got {data!r}")
-    hints: Mapping[str, Any] = _hints(kind)
+        raise NotPlainError(f"{where or 'top level'}: expected a table, got {data!r}")
+    hints = _hints(typing.cast("Hashable", kind))
     if unknown := sorted(set(data) - set(hints)):
-        raise NotPlain(f"{where or 'top level'}: unknown key {unknown[0]!r}; known are {', '.join(hints)}")
+        raise NotPlainError(f"{where or 'top level'}: unknown key {unknown[0]!r}; known are {', '.join(hints)}")
     required = {
         f.name
         for f in dataclasses.fields(kind)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
     if missing := sorted(required - set(data)):
-        raise NotPlain(f"{where or 'top level'}: the key {missing[0]!r} is missing")
+        raise NotPlainError(f"{where or 'top level'}: the key {missing[0]!r} is missing")
     return kind(**{key: _build(hints[key], value, f"{where}.{key}".lstrip(".")) for key, value in data.items()})
 
 
 @functools.cache
-def _hints(kind: Any) -> Mapping[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: Hashable) -> Mapping[str, Any]:
+    return typing.get_type_hints(typing.cast("type[Any]", kind))

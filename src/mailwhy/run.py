@@ -1,3 +1,251 @@
-"""The public API: joins probes, knowledge and diagnosis. No console, no exit."""
+"""The public API: joins probes, knowledge, diagnosis and ledger. No console, no exit.
+
+    outcome = await check("user@contoso.com", Secret("..."))       one run, three protocols at once
+    outcome = explain("535 5.7.139 ...")                           offline
+
+How a sign-in is kept harmless (design: "Signing in without harm"): the three connections are made at once, but
+IMAP and POP hold the secret back until SMTP's AUTH has answered, and do not send it when that answer refuses the
+credential or says that the account is locked. One sign-in a protocol and run, never a retry, never a variant.
+
+asyncio, ssl and the probes are imported inside `check`: `explain` must not pay for them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from . import diagnose
+from .explain import read as read_paste
+from .explain.text import decode
+from .knowledge import load
+from .model import (
+    Account,
+    Attempt,
+    Credential,
+    Diagnosis,
+    Kind,
+    Knowledge,
+    Notice,
+    Outcome,
+    Password,
+    Protocol,
+    Secret,
+    Stage,
+    Step,
+    Target,
+)
+from .signs import Signs
+from .targets import of_cloud
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .ledger import Ledger
+    from .net import Recorder
+    from .probe import Way
+
+Observer = Callable[[Target, Step], None]
+
+
+async def check(
+    login: str,
+    secret: Secret | None,
+    *,
+    mailbox: str | None = None,
+    sender: str | None = None,
+    kind: Kind = Kind.PASSWORD,
+    targets: Sequence[Target] | None = None,
+    cloud: str | None = None,
+    way: Way | None = None,
+    insist: bool = False,
+    asked: Iterable[Protocol] = (),
+    as_of: str | None = None,
+    facts: Iterable[str] = (),
+    ledger: Ledger | None = None,
+    force: bool = False,
+    on_step: Observer | None = None,
+    knowledge: Knowledge | None = None,
+) -> Outcome:
+    """Signs in once over each protocol and says what came of it.
+
+    login, secret   the name and the password or token (kind) that sign in; no secret: stop before AUTH
+    mailbox, sender the mailbox that is meant, the address that sends; the login unless given
+    targets         servers; else those of `cloud`, else of the cloud that the login's domain decides
+    insist          IMAP and POP sign in whatever SMTP answered; `asked`: protocols the caller wants by name
+    as_of           ISO date for which the calendar is read; today (UTC) unless given
+    ledger, force   remembers refused sign-ins and holds further ones back, unless forced
+    on_step         called with each finished step, in order per target
+
+    Failures of servers and networks are values in the Outcome. Raises only what the caller did wrong
+    (KeyError: no such cloud) and CancelledError.
+    """
+    run = Check(
+        Account(login, mailbox or login, sender or login),
+        secret,
+        kind=kind,
+        targets=targets,
+        cloud=cloud,
+        way=way,
+        insist=insist,
+        asked=asked,
+        as_of=as_of,
+        facts=facts,
+        ledger=ledger,
+        force=force,
+        on_step=on_step,
+        knowledge=knowledge,
+    )
+    await run.go()
+    return run.outcome()
+
+
+def explain(
+    text: str | bytes,
+    *,
+    protocol: Protocol | None = None,
+    kind: Kind | None = None,
+    facts: Iterable[str] = (),
+    as_of: str | None = None,
+) -> Outcome:
+    """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
+
+    protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
+    read where the text tells no time (default: today, UTC).
+    """
+    known = load()
+    signs = Signs(known.signs.values())
+    day = as_of or datetime.now(UTC).date().isoformat()
+    outside = frozenset(facts)
+    found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
+    diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
+    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
+
+
+class Check:
+    """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far."""
+
+    def __init__(
+        self,
+        account: Account,
+        secret: Secret | None,
+        *,
+        kind: Kind = Kind.PASSWORD,
+        targets: Sequence[Target] | None = None,
+        cloud: str | None = None,
+        way: Way | None = None,
+        insist: bool = False,
+        asked: Iterable[Protocol] = (),
+        as_of: str | None = None,
+        facts: Iterable[str] = (),
+        ledger: Ledger | None = None,
+        force: bool = False,
+        on_step: Observer | None = None,
+        knowledge: Knowledge | None = None,
+    ) -> None:
+        from .net import Recorder
+
+        self.knowledge = knowledge or load()
+        self.signs = Signs(self.knowledge.signs.values())
+        self.account = account
+        self.credential = Credential(account, kind, secret) if secret is not None else None
+        self.cloud = cloud or diagnose.consumer_cloud(account.login or "", self.knowledge) or "worldwide"
+        self.targets = tuple(targets) if targets is not None else of_cloud(self.knowledge.clouds[self.cloud])
+        self.way = way
+        self.insist = insist
+        self.asked = tuple(asked)
+        self.as_of = as_of or datetime.now(UTC).date().isoformat()
+        self.facts = frozenset(facts)
+        self.ledger = ledger
+        self.force = force
+        self.on_step = on_step
+        self.notices: list[Notice] = []
+        used = kind if secret is not None else None
+        self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
+        self.started: str | None = None
+        self.finished: str | None = None
+        self._smtp_answered: asyncio.Event | None = None
+
+    async def go(self) -> None:
+        """Runs all probes to their end."""
+        import asyncio
+
+        self.started = _now()
+        self._smtp_answered = asyncio.Event()
+        if not any(self._leads(target) for target in self.targets):
+            self._smtp_answered.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for recorder in self.recorders:
+                    group.create_task(self._one(recorder))
+        finally:
+            self.finished = _now()
+
+    async def _one(self, recorder: Recorder) -> None:
+        from .probe import Way, probe
+
+        try:
+            way = self.way or Way()
+            await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
+        finally:
+            if self._leads(recorder.target):
+                self._lead_over()
+
+    def _watch(self, target: Target, step: Step) -> None:
+        if self._leads(target) and step.stage is Stage.AUTH:
+            self._lead_over()
+        if self.on_step:
+            self.on_step(target, step)
+
+    def _leads(self, target: Target) -> bool:
+        return target.protocol is Protocol.SMTP and not self.insist
+
+    def _lead_over(self) -> None:
+        if self._smtp_answered:
+            self._smtp_answered.set()
+
+    async def may_sign_in(self, attempt: Attempt) -> str | None:
+        """The one hook before a secret leaves this machine: None to go on, else why it is held back."""
+        if self._smtp_answered and not self._leads(attempt.target):
+            await self._smtp_answered.wait()
+            if reason := self._after_smtp():
+                return reason
+        return None
+
+    def _after_smtp(self) -> str | None:
+        for recorder in self.recorders:
+            if not self._leads(recorder.target):
+                continue
+            reading = diagnose.read(
+                recorder.attempt(), self.account, self.knowledge, self.signs, self.as_of, self.facts
+            )
+            if reading.password is Password.REFUSED:
+                return "SMTP refused this password; the same one is not tried again in this run (--all insists)"
+            if reading.hit and reading.hit.sign.means and reading.hit.sign.means[0].cause == "account.locked":
+                return "the account is locked; a further sign-in would keep it locked (--all insists)"
+        return None
+
+    def outcome(self) -> Outcome:
+        """What the run comes to, as far as it has got."""
+        return diagnose.outcome(
+            "check",
+            self.account,
+            self.diagnoses(),
+            self.knowledge,
+            self.as_of,
+            insisted=self.asked,
+            outside=self.facts,
+            started=self.started,
+            finished=self.finished or _now(),
+            notices=self.notices,
+        )
+
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """One diagnosis a target, in the order of the targets."""
+        attempts = [recorder.attempt() for recorder in self.recorders]
+        return diagnose.diagnose(attempts, self.account, self.knowledge, self.as_of, self.facts, self.signs)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),
+    "demo": ("demo", "See it work on a built-in tenant; no account needed."),
 }
 
 

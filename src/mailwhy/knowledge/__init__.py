@@ -1,6 +1,6 @@
 """The handbook's data files, read and checked. File name = id; one new failure text = one new file.
 
-`load()` gives the whole `Knowledge`; it raises `BadData` with file, key and mend where a file is wrong.
+`load()` gives the whole `Knowledge`; it raises `BadDataError` with file, key and mend where a file is wrong.
 Nothing here judges: `diagnose.py` does.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import Calendar, Cause, Cloud, Knowledge, NotPlain, Rule, Sign, from_plain
+from ..model import Calendar, Cause, Cloud, Knowledge, NotPlainError, Rule, Sign, from_plain
 
 HOME = Path(__file__).parent
 
 
-class BadData(ValueError):
+class BadDataError(ValueError):
     """A data file that cannot be used: names the file, the key and what was expected."""
 
 
@@ -51,7 +51,7 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
-        raise BadData(f"{path.name}: {why}") from None
+        raise BadDataError(f"{path.name}: {why}") from None
 
 
 def _table(path: Path) -> Mapping[str, str]:
@@ -77,5 +77,5 @@ def _lists_in_match(data: dict[str, Any]) -> dict[str, Any]:
 def _build(kind: type[Any], path: Path, data: Any) -> Any:
     try:
         return from_plain(kind, data)
-    except NotPlain as why:
-        raise BadData(f"{path.name}: {why}") from None
+    except NotPlainError as why:
+        raise BadDataError(f"{path.name}: {why}") from None

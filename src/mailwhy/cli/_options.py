@@ -1,0 +1,59 @@
+"""Options that several commands share, and how their values are checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from datetime import date
+from typing import Any, TypeVar
+
+import click
+
+from ..model import Protocol
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def protocols(text: str) -> tuple[Protocol, ...]:
+    """`smtp,imap,pop` as protocols, in the order of the model."""
+    names = [name.strip().casefold() for name in text.split(",") if name.strip()]
+    if not names or not set(names) <= set(Protocol):
+        raise click.BadParameter(f"{text!r}: name one or more of smtp, imap, pop, with commas between them")
+    return tuple(protocol for protocol in Protocol if protocol in names)
+
+
+def day(text: str) -> str:
+    """An ISO date, kept as text."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a date; write it as 2026-11-22") from None
+
+
+def fact(text: str) -> str:
+    """A declared fact; a misspelled one is refused with the nearest names."""
+    from ..knowledge import declared, load
+
+    if declared(text) is not None:
+        return text
+    near = difflib.get_close_matches(text, list(load().facts), n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    raise click.BadParameter(f"{text!r} is not a known fact{hint}")
+
+
+def as_of_option(function: F) -> F:
+    """`--as-of DATE`: the day for which Microsoft's calendar is read."""
+    text = "Read Microsoft's calendar for this day (default: today)."
+    return click.option("--as-of", type=day, metavar="DATE", help=text)(function)
+
+
+def facts_option(function: F) -> F:
+    """`--fact NAME`, several times: what is known from elsewhere."""
+    text = "Something you know from elsewhere, for example mfa=conditional-access. Several times."
+    return click.option("--fact", "facts", type=fact, metavar="FACT", multiple=True, help=text)(function)
+
+
+def kind_option(function: F) -> F:
+    """`--credential password|oauth`."""
+    text = "What signs in: a password (also an app password) or an OAuth token."
+    return click.option("--credential", type=click.Choice(["password", "oauth"]), default=None, help=text)(function)

@@ -1,0 +1,185 @@
+"""What a page tells beside its replies: who answered, who was dialled, who signed in, and with what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ..model import Kind, Protocol
+from ..reply import ENCODED_NAME, front_end
+from .redact import user_told
+from .text import Page
+
+_SMTP_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE)
+_OTHER_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) (?:[^\n]*?)\bESMTP\b(?P<more>[^\n]*)", re.IGNORECASE)
+_IMAP_POP_GREETING = re.compile(
+    r"Microsoft Exchange (?:Server )?(?:\d{4} )?(?P<protocol>IMAP4|POP3)[^\n\[]*(?P<rest>\[[^\n]*)?"
+)
+# words that only one kind of server says
+_SOFTWARE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(shape, re.IGNORECASE))
+    for name, shape in (
+        ("gmail", r"\bgsmtp\b|support\.google\.com/|\bmx\.google\.com\b|gimap ready"),
+        ("ses", r"while talking to email-smtp\.|email-smtp\.[\w-]+\.amazonaws\.com"),
+        ("exim", r"ESMTP Exim|\b535 Incorrect authentication data"),
+        ("postfix", r"ESMTP Postfix"),
+        ("dovecot", r"Dovecot (?:\([^)]*\) )?ready|\] Dovecot"),
+        ("yahoo", r"smtp\.mail\.yahoo\.com (?:ESMTP|said)"),
+    )
+)
+_CAPABILITIES = (
+    (Protocol.SMTP, re.compile(r"\b250[ -]AUTH[ =](?P<words>[A-Z0-9 -]+)")),
+    (
+        Protocol.IMAP,
+        re.compile(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE),
+    ),
+    (Protocol.POP, re.compile(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)")),
+)
+_MECHANISMS = "LOGIN|PLAIN|XOAUTH2|CRAM-MD5|NTLM|OAUTHBEARER"
+_USED = re.compile(
+    rf"(?:(?<!250[ -])(?<!SASL )\bAUTH(?:ENTICATE)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:LOGIN|XOAUTH2|PLAIN))\b"
+    rf"|\bauthmech[ ]\[(?P<b>{_MECHANISMS})\]|SASL mechanism (?P<c>{_MECHANISMS})|Authenticator \"?(?P<d>{_MECHANISMS})\"?"
+    rf"|\bauth(?:_?type|_?mech\w*|entication method)?\s*[=:]\s*[\"']?(?P<e>{_MECHANISMS})\b|email\.(?P<f>login|plain)Auth"
+    r"|334 (?P<g>VXNlcm5hbWU6|UGFzc3dvcmQ6)|(?P<h>Password (?:command failed|not accepted from server)))",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"\bAADSTS\d|\bXOAUTH2\b(?! SASL-IR)|OAuthLog|AccessTokenExpired|invalid_grant", re.IGNORECASE)
+
+_HOST = r"(?P<host>(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})"
+_DIALLED = re.compile(
+    r"(?:\b(?:relay|server|host|smtp host|smtp server|mail server|hostname|smarthost|connect(?:ing|ed|ion)?(?: to)?|-connect|talking to|imaps?://|pops?3?s?://|smtps?://|ssl://|tls://|login on|telnet)"
+    rf"[\"']?\s*[=:]?\s*[\[{{\"'(]?\s*){_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>25|143|110|465|587|993|995|2525)\b)?"
+    rf"|\b(?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*(?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?",
+    re.IGNORECASE,
+)
+_PORT = re.compile(
+    r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
+)
+_PORT_OF = {
+    143: Protocol.IMAP,
+    993: Protocol.IMAP,
+    110: Protocol.POP,
+    995: Protocol.POP,
+    25: Protocol.SMTP,
+    465: Protocol.SMTP,
+    587: Protocol.SMTP,
+}
+_LOGIN = re.compile(
+    r"(?:user ?name|user|login|authuser|LOGIN|auth user|account|AUTH LOGIN|for username|User)[\"']?\s*[=:]?\s*[\[\"'(]?\s*(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the page tells; None and empty where it does not, or tells several things at once."""
+
+    host: str | None = None  # dialled
+    port: int | None = None
+    greeted: str | None = None  # the name the server gives itself
+    software: str = ""
+    login: str | None = None
+    kind: Kind | None = None
+    mechanisms: tuple[str, ...] = ()
+    capabilities: dict[Protocol, tuple[str, ...]] = field(default_factory=dict)
+    protocol: Protocol | None = None
+
+    def joined(self, other: Context) -> Context:
+        """Both: what was told first stays; kinds that differ are not known."""
+        return Context(
+            self.host or other.host,
+            self.port or other.port,
+            self.greeted or other.greeted,
+            self.software or other.software,
+            self.login or other.login,
+            self.kind if other.kind in (None, self.kind) else other.kind if self.kind is None else None,
+            tuple(dict.fromkeys((*self.mechanisms, *other.mechanisms))),
+            {**other.capabilities, **self.capabilities},
+            self.protocol or other.protocol,
+        )
+
+
+def context_of(page: Page) -> Context:
+    """Reads it all from one page."""
+    text = page.text
+    greeted, software, protocol = _greeting(text)
+    host, port = _dialled(text)
+    mechanisms = tuple(dict.fromkeys(filter(None, map(_mechanism, _USED.finditer(text)))))
+    return Context(
+        host=host,
+        port=port,
+        greeted=greeted,
+        software=software,
+        login=_login(text),
+        kind=_kind(text, mechanisms),
+        mechanisms=mechanisms,
+        capabilities=_capabilities(text),
+        protocol=protocol or _PORT_OF.get(port or 0) or _named_protocol(text),
+    )
+
+
+def _greeting(text: str) -> tuple[str | None, str, Protocol | None]:
+    if found := _SMTP_GREETING.search(text):
+        return found["host"], "exchange", Protocol.SMTP
+    if found := _IMAP_POP_GREETING.search(text):
+        protocol = Protocol.IMAP if found["protocol"] == "IMAP4" else Protocol.POP
+        name = ENCODED_NAME.search(found["rest"] or "")
+        return (front_end(name["name"]) if name else None), "exchange" if name else "", protocol
+    for software, shape in _SOFTWARE:
+        if shape.search(text):
+            found = _OTHER_GREETING.search(text)
+            return (found["host"] if found else None), software, None
+    return None, "", None
+
+
+def _mechanism(found: re.Match[str]) -> str | None:
+    told = next((value for key, value in found.groupdict().items() if value and key in "abcdef"), None)
+    return told.upper() if told else "LOGIN" if found["g"] or found["h"] else None
+
+
+def _kind(text: str, mechanisms: tuple[str, ...]) -> Kind | None:
+    oauth = "XOAUTH2" in mechanisms or "OAUTHBEARER" in mechanisms
+    password = any(m not in ("XOAUTH2", "OAUTHBEARER") for m in mechanisms)
+    if oauth and password:
+        return None
+    if password:
+        return Kind.PASSWORD
+    return Kind.OAUTH if oauth or re.search(r"\bAADSTS\d|OAuthLog|AccessTokenExpired", text) else None
+
+
+def _dialled(text: str) -> tuple[str | None, int | None]:
+    for found in _DIALLED.finditer(text):
+        host = found["host"] or found["known"]
+        if found["host"] and found["host"].rpartition(".")[2].lower() in (
+            "php",
+            "py",
+            "java",
+            "js",
+            "go",
+            "cs",
+            "log",
+            "net",
+        ):
+            continue
+        port = found["port"] or found["port2"]
+        if not port and (alone := _PORT.search(text)):
+            port = alone["port"]
+        return host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
+    return None, None
+
+
+def _capabilities(text: str) -> dict[Protocol, tuple[str, ...]]:
+    return {
+        protocol: tuple(found["words"].split()) for protocol, shape in _CAPABILITIES if (found := shape.search(text))
+    }
+
+
+def _named_protocol(text: str) -> Protocol | None:
+    named = {found.group(1).lower() for found in re.finditer(r"\b(smtp|imap|pop)(?:3|4|s)?\b", text, re.IGNORECASE)}
+    return Protocol(named.pop()) if len(named) == 1 else None
+
+
+def _login(text: str) -> str | None:
+    names = {found["name"].casefold(): found["name"] for found in _LOGIN.finditer(text)}
+    if len(names) == 1:
+        return next(iter(names.values()))
+    return user_told(text) if not names else None

@@ -1,0 +1,321 @@
+"""Finds what was said in a clean page: server replies by their shape, known words by the signs.
+
+A reply begins at its codes and ends at its trailer, at the next reply, or where the wrapper goes on. Words of the
+handbook that stand outside every reply (a client's own words, replies that lost their codes) are found squashed.
+What is found but not known stays: a reply that no sign knows is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from ..model import Protocol, Reply, Sign, Speaker
+from ..reply import TRAILER, harmless, parse
+from ..signs import Signs, squash
+from .text import SOFT, Page
+
+LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing that was said in the page. `start` and `end` are places in the page's text."""
+
+    reply: Reply
+    start: int
+    end: int
+    ok: bool = False
+    sign: Sign | None = None
+
+    @property
+    def client(self) -> bool:
+        """A program's own words, not a server's."""
+        return self.sign is not None and self.sign.speaker is Speaker.CLIENT
+
+
+# -- replies by their shape ---------------------------------------------------------------------------------------
+
+_STATUS = r"(?:2[1235]\d|334|354|4[2-5]\d|5[0-5]\d)"
+_MAIL_WORDS = (
+    r"auth|log[io]n|sign|password|credential|mail|access|denied|sender|recipient|relay|client|command|syntax|server"
+    r"|service|tls|ssl|mechanism|parameter|account|blocked|spam|rejected|unavailable|domain|connection|user|must|hello"
+)
+_CONTEXT = (
+    r"(?:^|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
+    r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
+)
+_REPLY = re.compile(
+    rf"""
+      (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
+    | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
+    | (?:{_CONTEXT})(?P<bare>(?:421|43[0-2]|45[0-5]|500|501|50[2-4]|521|523|53[0458]|55[0-6])[ \-](?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
+    | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
+    | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:\*|\.|[A-Za-z]{{0,12}}\d{{1,10}}|[a-z]{{4}}|[A-Z]{{1,4}}\d*)[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
+    | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
+    | (?:^|['"\s(\[:|,])(?P<imapok>(?-i:[A-Za-z]{{0,12}}\d{{0,10}}|\.)[ ]+OK[ ]+(?:LOGIN|AUTHENTICATE)[ ]completed)
+    """,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+_NOT_A_CODE = re.compile(
+    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
+    re.IGNORECASE,
+)
+_NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
+
+# where the wrapper goes on behind the reply
+_END = re.compile(
+    r"""
+      \n[ \t]*(?=\n)                                          # a blank line
+    | \v[ \t]*\v
+    | \s\(in[ ]reply[ ]to | \bHResult: | %!\(EXTRA | \(require:
+    | \s+at[ ][\w.$/]+[(.] | \bStack[ ]trace:? | ;[ ]*\s*nested[ ]exception | \(Net::SMTP
+    | \s/[\w./-]+\.php | Mail[ ]will[ ]not[ ]be
+    | [\n\v]\s*(?:at\s|Caused[ ]by|Traceback|File[ ]"|--->|---|\w+(?:\.\w+)+(?:Exception|Error)\b|DEBUG\b|QUIT\b|RSET\b|EHLO\b|AUTH\b|MAIL[ ]FROM|\*[ ]BYE|\#\d+[ ])
+    | [\n\v][ \t]*[A-Za-z][\w .-]{0,24}:\s                     # the next field of a record, the next speaker
+    | ["']\s*(?:[,;)}\]]|\.?["']|$|\s\w+=|in[ ]/|\s*[\n\v])
+    | ["'](?:\s+[A-Z][a-z]+\s|\.\s)
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_FIELD_OF_REPLY = re.compile(r"[\n\v][ \t]*(?:Error|Visit|Contact|Server|Actual)\b[^:\n]{0,12}:\s", re.IGNORECASE)
+_BRACKET = re.compile(r"\[[\w.*=\s:-]{6,160}(?:\]|$)")
+
+
+def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
+    """Everything said in the page, in order: replies (also good ones) and known words outside them."""
+    replies = [_known(said, signs, hint) for said in _replies(page, signs)]
+    taken = [(said.start, said.end) for said in replies]
+    words = list(_words(page, signs, taken))
+    found = [said for said in (*replies, *words) if said.sign or _stands_alone(said)]
+    return sorted(found, key=lambda said: said.start)
+
+
+def _stands_alone(said: Said) -> bool:
+    """A reply that no sign knows is believed where its shape leaves no doubt."""
+    return bool(said.reply.status) or said.ok or len(said.reply.text) >= 12
+
+
+def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
+    if said.ok:
+        return said
+    reply = said.reply
+    while reply:
+        for each in (reply.spoken, reply):
+            if hits := signs.of_reply(each, each.protocol or hint):
+                return replace(said, sign=hits[0].sign)
+        break
+    return said
+
+
+def _starts(text: str) -> list[re.Match[str]]:
+    """Where replies begin; a reply behind `Error:` belongs to the one before it."""
+    found: list[re.Match[str]] = []
+    for match in _REPLY.finditer(text):
+        at = _begin(match)
+        if match["alone"] and (_NOT_A_CODE.search(text, max(0, at - 24), at)):
+            continue
+        if found and _NESTED.search(text, max(0, at - 12), at) and at - _begin(found[-1]) < LONGEST // 2:
+            continue
+        found.append(match)
+    return found
+
+
+def _begin(match: re.Match[str]) -> int:
+    name = match.lastgroup if match.lastgroup != "enhanced" else "full"
+    return match.start(name or 0)
+
+
+def _replies(page: Page, signs: Signs) -> Iterator[Said]:
+    text = page.text
+    starts = _starts(text)
+    for number, match in enumerate(starts):
+        start = _begin(match)
+        limit = _begin(starts[number + 1]) if number + 1 < len(starts) else len(text)
+        end = _end(page, start, min(limit, start + LONGEST))
+        yield said_in(text, start, end, signs, match["alone"] is not None)
+
+
+def _end(page: Page, start: int, limit: int) -> int:
+    """Where the reply that starts here ends: behind its trailer, else before the wrapper goes on."""
+    text = page.text
+    ends = [limit]
+    at = start + 3
+    while found := _END.search(text, at, limit):
+        if _FIELD_OF_REPLY.match(text, found.start()):
+            at = found.end()
+            continue
+        ends.append(found.start())
+        break
+    index = page.index(start) + 1
+    while index < len(page.lines) and page.start(index) <= min(ends):
+        line = page.lines[index]
+        if line.speaker or (line.time and _complete(text[start : page.start(index)])):
+            ends.append(max(start + 3, page.start(index) - 1))
+            break
+        index += 1
+    end = min(ends)
+    for found in _BRACKET.finditer(text, start, min(limit, end + 160)):
+        if found.start() <= end + 2 and TRAILER.match(_joined(found.group())):
+            return found.end()
+    return end
+
+
+def _complete(text: str) -> bool:
+    """Does this look like a whole reply already? (Log prefixes may also stand on every line of a wrapped one.)"""
+    return len(text.split()) > 3
+
+
+def said_in(text: str, start: int, end: int, signs: Signs, codes_only: bool = False) -> Said:
+    """The reply in this part of the page's text."""
+    line = mend(text[start:end], signs)
+    protocol, words, ok = _shape(line)
+    reply = replace(parse(protocol, words), lines=(line,))
+    return Said(_with_codes(reply, line), start, end, ok)
+
+
+def _with_codes(reply: Reply, line: str) -> Reply:
+    inner = reply.inner
+    return replace(reply, inner=replace(inner, lines=(inner.line,))) if inner and not inner.lines else reply
+
+
+_CLOSING = re.compile(r"(?:\s*(?:\*\*|\\|['\"`,;]|\(\s*$|[({]$|\b(?:code|in)\b:?$|(?<=\s)[)}]+))+$")
+
+
+def mend(piece: str, signs: Signs) -> str:
+    """The reply on one line: wraps joined, a trailer broken over lines closed, words broken in the middle healed."""
+    if "\n" in piece or SOFT in piece:
+        piece = _BRACKET.sub(lambda found: _joined(found.group()), piece)
+        squashed = squash(piece)
+        for spelling in _spellings(signs):
+            if spelling[0] in squashed:
+                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]
+    line = " ".join(piece.split())
+    return harmless(_CLOSING.sub("", line) or line)
+
+
+_SPELLINGS: dict[int, list[tuple[str, re.Pattern[str], str]]] = {}
+
+
+def _spellings(signs: Signs) -> list[tuple[str, re.Pattern[str], str]]:
+    if id(signs) not in _SPELLINGS:
+        _SPELLINGS.clear()
+        texts = {text for sign in signs.all for text in sign.match.text if len(squash(text)) >= 16}
+        _SPELLINGS[id(signs)] = [
+            (squash(text), re.compile(r"\s*".join(map(re.escape, "".join(text.split()))), re.IGNORECASE), text)
+            for text in sorted(texts)
+        ]
+    return _SPELLINGS[id(signs)]
+
+
+def _respelt(pasted: str, text: str) -> str:
+    return text if "\n" in pasted or SOFT in pasted else pasted
+
+
+def _joined(bracket: str) -> str:
+    """A trailer without its line breaks: a blank where that leaves it whole, nothing where a word was broken."""
+    blank = " ".join(bracket.split())
+    if (found := TRAILER.match(blank)) and found.end() == len(blank):
+        return blank
+    close = re.sub(r"[ \t]*[\n\v][ \t]*", "", bracket)
+    found = TRAILER.match(close)
+    return close if found and found.end() == len(close) else blank
+
+
+_POP = re.compile(r"^(?:-ERR|\+OK)\b")
+_TAGGED = re.compile(r"^(?P<tag>\S{1,20}\s+)?(?P<status>NO|BAD|BYE|OK)\s+(?P<rest>.*)$", re.DOTALL)
+_BYTES = re.compile(r"^\[?b?['\"]")
+
+
+def _shape(line: str) -> tuple[Protocol | None, str, bool]:
+    """The protocol that the line's shape tells, the line as `reply.parse` wants it, and whether it is good news."""
+    if _POP.match(line):
+        return Protocol.POP, line, line.startswith("+")
+    if (found := _TAGGED.match(line)) or (found := re.match(r"^(?P<tag>\S+\s+)(?P<status>OK)\s(?P<rest>.*)", line)):
+        rest = _BYTES.sub("", found["rest"])
+        return Protocol.IMAP, f"{found['tag'] or '* '}{found['status']} {rest}", found["status"] == "OK"
+    if re.match(r"^(?:[2-5]\d\d[ -]|[2-5]\.\d)", line):
+        return Protocol.SMTP, line, line[0] in "23"
+    return None, line, False
+
+
+# -- known words outside replies ----------------------------------------------------------------------------------
+
+_LEFT = re.compile(r"(?:[\n\v\"'(\[{|<>]|:\s|=\s?|\*\*|;\s|,\s(?=\w+\s*$)|->|=>|\.\s)")
+_BEFORE = re.compile(
+    r"(?:(?P<smtp>(?<!\d)[45]\d\d[ -]\s*(?:[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)?|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)"
+    r"|(?P<words>(?:(?:\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*)\s+)?(?:NO|BAD|BYE)\s+(?:\[?b?['\"])?)"
+    r"|(?P<received>\"?(?P<status>NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"])"
+    r"|(?P<pop>-ERR\s+))$"
+)
+_NUMBER = re.compile(
+    r"(?:sign-?in error(?: code)?|error\s?code|errorcode|failure (?:code|reason)|status code|^)[\"'\s:=#]{0,6}(?P<code>\d{5,7})\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _words(page: Page, signs: Signs, taken: list[tuple[int, int]]) -> Iterator[Said]:
+    """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
+    spans = sorted(span for span in (*_text_hits(page, signs), *_word_hits(page, signs)) if not _inside(span, taken))
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    for start, end in merged:
+        yield from _worded(page, signs, start, end, taken)
+
+
+def _inside(span: tuple[int, int], taken: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= span[0] and span[1] <= end + 1 for start, end in taken)
+
+
+def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
+    squashed = page.squashed
+    for text, _ in signs.texts:
+        at = squashed.text.find(text)
+        while at >= 0:
+            yield squashed.original(at), squashed.original(at + len(text) - 1) + 1
+            at = squashed.text.find(text, at + len(text))
+
+
+def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
+    for pattern, sign in signs.words:
+        if any(word.isdigit() for word in sign.match.word) and pattern.pattern.count("\\d") == 0:
+            continue
+        for found in pattern.finditer(page.text):
+            yield found.span()
+    for found in _NUMBER.finditer(page.text):
+        yield found.span("code")
+
+
+def _worded(page: Page, signs: Signs, start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[Said]:
+    text = page.text
+    left = max([page.start(page.index(start)), *(e for s, e in taken if e <= start)])
+    before = max([left, *(found.end() for found in _LEFT.finditer(text, left, start))])
+    if found := _BEFORE.search(text, left, before):
+        before = found.start()
+    index = page.index(end - 1)
+    line_end = page.start(index) + len(page.lines[index].text)
+    right = min([line_end, *(s for s, e in taken if s >= end), end + LONGEST])
+    stop = _END.search(text, end, right)
+    right = stop.start() if stop else right
+    said = _with_status(said_in(text, before, right, signs), text[before:right])
+    known = _known(said, signs, None)
+    if known.sign:
+        yield known
+    elif code := _NUMBER.search(text, max(0, start - 40), end):
+        reply = Reply(None, "", "", f"AADSTS{code['code']}", (f"AADSTS{code['code']}",))
+        if (known := _known(Said(reply, start, end), signs, None)).sign:
+            yield known
+
+
+def _with_status(said: Said, piece: str) -> Said:
+    """Python's imaplib and imap_tools tell the status apart from the words."""
+    if found := re.match(r"\"?(NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"](?P<words>.*)$", piece, re.DOTALL):
+        words = " ".join(found["words"].split())
+        reply = replace(parse(Protocol.IMAP, f"* {found[1]} {words}"), lines=(f"{found[1]} {words}",))
+        return replace(said, reply=reply, ok=False)
+    return said

@@ -1,0 +1,192 @@
+"""Takes secrets out of a clean page before anything of it is kept, and hides who and where for a public tracker.
+
+`redact` always runs. It knows the places where programs print secrets (facts: users 6.4); the value is replaced by
+`***`, and wherever the same value stands again as well. Line ends stay. `Scrubber` runs for `--scrub` only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable
+
+MASK = "***"
+_VALUE = r"(?P<secret>[^\s\"'<>,;&)\]}]+)"
+_QUOTED = r"(?P<secret>(?<=\")[^\"\n]*(?=\")|(?<=')[^'\n]*(?='))"
+_B64 = r"[A-Za-z0-9+/_-]{4,}={0,2}"
+
+_PLACES = tuple(
+    re.compile(shape, re.IGNORECASE | re.MULTILINE)
+    for shape in (
+        # the line after a prompt for the password, and each long base64 line after a bare challenge
+        rf"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{{0,80}}?(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{{2,}}={{0,2}})\s*$",
+        rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|-->|~>)?\s*(?P<secret>(?!334|535|235|454|432|421|5\d\d[ -]){_B64})(?=[\s\"',;]|$)",
+        rf"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?(?P<secret>(?!failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism)(?:[A-Za-z0-9+/_-]{{8,}}={{0,2}}))",
+        rf"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
+        rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt)[^\s\"']+)[\"']?[ \t]*\r?$",
+        rf"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
+        r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@",
+        r"\bBearer[ ]+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)",
+        r"\bauth=Bearer\s+(?P<secret>[^\s\x01]+)",
+        r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
+        r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}]+)",
+        r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*(?P<secret>(?!command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b)[^\s\"',;&)\]}]{3,})(?=[ \t]*(?:$|[,;}\v]))",
+        r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
+        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
+        r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})",  # a JSON web token
+        r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*'(?P<secret>[^'\n]+)'\)",
+        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})\s*'",
+        r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)",
+        r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
+    )
+)
+_ARGUMENTS = re.compile(r"(?:->|::)\w*(?:login|auth|connect|open)\w*\((?P<arguments>[^()\n]{3,400})\)", re.IGNORECASE)
+_USER_PROMPT = re.compile(
+    r"\b334[ ]VXNlcm5hbWU6[\s\"',;]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|~>)?\s*(?P<user>[A-Za-z0-9+/]{4,}={0,2})",
+    re.IGNORECASE,
+)
+_PROMPT = re.compile(r"\b334(?:[ ]\S*)?[ \t]*$", re.IGNORECASE)
+_BASE64_LINE = re.compile(r"^[^\n]{0,60}?(?<![\w+/=.-])(?P<secret>[A-Za-z0-9+/]{8,}={0,2})[ \t]*$")
+
+
+def redact(text: str) -> tuple[str, frozenset[str]]:
+    """The text with every secret masked, and the secrets themselves (to be forgotten by the caller)."""
+    secrets: set[str] = set()
+
+    def mask(found: re.Match[str]) -> str:
+        value = found["secret"]
+        if not value.strip("*.xX•…<>-") or value.lower() in _HARMLESS:
+            return found.group()
+        secrets.update(_forms(value))
+        start, end = found.span("secret")
+        return found.string[found.start() : start] + MASK + found.string[end : found.end()]
+
+    for shape in _PLACES:
+        text = shape.sub(mask, text)
+    text = _after_prompts(text, secrets)
+    text = _ARGUMENTS.sub(lambda found: _masked_arguments(found, secrets), text)
+    return forget(text, secrets), frozenset(secrets)
+
+
+_HARMLESS = frozenset(
+    {
+        "failed",
+        "redacted",
+        "true",
+        "false",
+        "none",
+        "null",
+        "yes",
+        "no",
+        "incorrect",
+        "authentication",
+        "set",
+        "empty",
+        "command",
+    }
+)
+
+
+def forget(text: str, secrets: Iterable[str]) -> str:
+    """The text without these values, wherever they stand."""
+    for value in sorted(secrets, key=len, reverse=True):
+        if len(value) >= 4:
+            text = text.replace(value, MASK)
+    return text
+
+
+def _forms(value: str) -> Iterable[str]:
+    yield value
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return
+    if plain.isprintable() and len(plain) >= 4:
+        yield plain
+    elif "\0" in plain:
+        yield plain.rpartition("\0")[2]
+
+
+def _after_prompts(text: str, secrets: set[str]) -> str:
+    """In a dialogue the line behind any `334` is an answer to it: a name or a secret."""
+    if "334" not in text:
+        return text
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:-1]):
+        if _PROMPT.search(line) and (found := _BASE64_LINE.match(lines[number + 1])):
+            user = line.rstrip().upper().endswith("VXNLCM5HBWU6")
+            if not user:
+                secrets.update(_forms(found["secret"]))
+                start, end = found.span("secret")
+                lines[number + 1] = found.string[:start] + MASK + found.string[end:]
+    return "\n".join(lines)
+
+
+def _masked_arguments(found: re.Match[str], secrets: set[str]) -> str:
+    """In a stack trace the last quoted argument of a login call is the secret."""
+    quoted = list(re.finditer(r"(['\"])(?P<value>[^'\"\n]+)\1", found["arguments"]))
+    last = quoted[-1] if len(quoted) > 1 else None
+    if not last or "..." in last["value"]:
+        return found.group()
+    secrets.add(last["value"])
+    return found.group().replace(last.group(), f"{last[1]}{MASK}{last[1]}")
+
+
+def user_told(text: str) -> str | None:
+    """The name that answers `334 VXNlcm5hbWU6`, decoded."""
+    found = _USER_PROMPT.search(text)
+    if not found:
+        return None
+    try:
+        name = base64.b64decode(found["user"], validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return name if name.isprintable() and 2 < len(name) < 120 else None
+
+
+# -- for a public tracker -----------------------------------------------------------------------------------------
+
+_MICROSOFT = r"(?:prod\.outlook\.com|prod\.exchangelabs\.com|prod\.protection\.outlook\.com|prod\.partner\.outlook\.cn|office365\.(?:com|us)|outlook\.(?:com|cn|de)|microsoftonline\.(?:com|us)|office\.com|aka\.ms|microsoft\.com|azure\.(?:com|us)|live\.com)"
+_HIDE = re.compile(
+    rf"""
+      (?P<address>[A-Za-z0-9._%+'=&~/\\-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
+    | (?P<front>(?<![\w.-])[A-Z0-9]{{4,20}}(?=\.[A-Za-z0-9.]*{_MICROSOFT}))
+    | (?P<microsoft>(?<![\w.-])(?:[A-Za-z0-9-]+\.)*{_MICROSOFT}(?![\w-]))
+    | (?P<ip4>(?<![\w.])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?![\w.]))
+    | (?P<ip6>(?<![\w:.])(?:[0-9A-Fa-f]{{1,4}}:){{2,7}}(?::|[0-9A-Fa-f]{{1,4}})(?:[0-9A-Fa-f:]*)(?![\w:]))
+    | (?P<host>(?<![\w./-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.)+(?:com|net|org|edu|gov|io|de|fr|uk|us|es|it|nl|eu|ch|at|local|lan|internal|corp|example|test|[a-z]{{2}})(?![\w-]))
+    """,
+    re.VERBOSE,
+)
+
+
+class Scrubber:
+    """Replaces addresses, hosts and IP addresses by made-up ones; the same one by the same one, within a run."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
+
+    def __call__(self, text: str) -> str:
+        return _HIDE.sub(self._hide, text)
+
+    def _hide(self, found: re.Match[str]) -> str:
+        kind = found.lastgroup or ""
+        if kind == "microsoft":
+            return found.group()
+        make = _MADE_UP[kind]
+        key = (kind, found.group().casefold())
+        if key not in self._given:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            self._given[key] = make(self._counts[kind])
+        return self._given[key]
+
+
+_MADE_UP: dict[str, Callable[[int], str]] = {
+    "address": lambda n: f"user{n}@example.com",
+    "front": lambda n: f"SERVER{n}",
+    "ip4": lambda n: f"192.0.2.{n % 255}",
+    "ip6": lambda n: f"2001:db8::{n:x}",
+    "host": lambda n: f"host{n}.example.com",
+}

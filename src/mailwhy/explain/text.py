@@ -1,0 +1,227 @@
+"""Turns whatever was pasted into plain lines: any bytes in, never an exception out.
+
+Programs escape, wrap, prefix and decorate what a server said (JSON, HTML, quoted-printable, markdown, quote and
+comment marks, log and grep prefixes, terminal colours). Everything here takes such a layer off again and **never
+adds or removes a line end**, so that a place in the clean text still tells the line of the paste. A line end that
+was only written (`\\n` in JSON, `<br>`) becomes `SOFT`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..signs import squash
+from .times import leading_time
+
+SOFT = "\v"  # a line end inside a line of the paste
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def encoding_of(start: bytes) -> tuple[str, int]:
+    """The encoding that these first bytes tell, and how many of them are only its mark."""
+    for mark, name in _BOMS:
+        if start.startswith(mark):
+            return name, len(mark)
+    head = start[:200]
+    if len(head) >= 8 and head[1::2].count(0) > len(head) // 3:
+        return "utf-16-le", 0
+    if len(head) >= 8 and head[::2].count(0) > len(head) // 3:
+        return "utf-16-be", 0
+    return "utf-8", 0
+
+
+def decode(data: bytes) -> str:
+    """The bytes as text: UTF-16 and UTF-8 where they are, Latin-1 where neither fits. Never raises."""
+    name, skip = encoding_of(data)
+    try:
+        return data[skip:].decode(name)
+    except UnicodeDecodeError:
+        return data[skip:].decode("latin-1" if name == "utf-8" else name, "replace")
+
+
+# -- layers, taken off over the whole text -----------------------------------------------------------------------
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\^\[\[[\d;]*m")
+_HIDDEN = re.compile("[\x00\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd\u00ad]")
+_WRITTEN_END = re.compile(r"\\+r\\+n|\\+[nr](?![a-z]*[\\@])|<br\s*/?>|</(?:p|div|td|tr|li|pre)>", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\+(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\\+(?P<mark>[\"'/_*`\[\]<>])|\\+t(?![a-z])")
+_TAG = re.compile(
+    r"</?(?:p|div|span|b|i|u|em|strong|code|pre|td|tr|th|table|tbody|li|ul|ol|a|font|html|body|kbd|tt)"
+    r"(?:\s[^<>\n]{0,200})?/?>|<!\[CDATA\[|\]\]>",
+    re.IGNORECASE,
+)
+_QUOTED_PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+")
+_SOFT_WRAP = re.compile(r"=(?=\n)")
+_MARKDOWN = re.compile(r"\*\*|``?`?(?:[a-z]+(?=\n))?|~~")
+_DOUBLED = re.compile(r"(?<=\w)''(?=\w)")
+_TUPLE = re.compile(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)")
+_RUST = re.compile(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*")
+
+
+def _written(found: re.Match[str]) -> str:
+    if code := found["code"]:
+        letter = chr(int(code[1:], 16))
+        return letter if letter.isprintable() else " "
+    return found["mark"] or " "
+
+
+def _octets(found: re.Match[str]) -> str:
+    text = decode(bytes.fromhex(found.group().replace("=", "")))
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def peel(text: str) -> str:
+    """The text without escapes, entities, tags, colours and stars; as many line ends as before."""
+    text = _HIDDEN.sub("", _ANSI.sub("", text)).replace("\r\n", "\n").replace("\r", SOFT).replace("\f", " ")
+    for _ in range(3):  # JSON inside JSON inside a log
+        if "\\" not in text:
+            break
+        text = _ESCAPED.sub(_written, _WRITTEN_END.sub(SOFT, text))
+    if "&" in text:
+        text = re.sub(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8});", _entity, text)
+    if "<" in text:
+        text = _TAG.sub("", _WRITTEN_END.sub(SOFT, text))
+    if _quoted_printable(text):
+        text = _QUOTED_PRINTABLE.sub(_octets, _SOFT_WRAP.sub("", text))
+    text = _DOUBLED.sub("'", _MARKDOWN.sub("", text))
+    return _RUST.sub(r"\g<status> ", _TUPLE.sub(lambda found: f" {found['a'] or found['b']} ", text))
+
+
+def _entity(found: re.Match[str]) -> str:
+    return " ".join(html.unescape(found.group()).splitlines()) or " "
+
+
+def _quoted_printable(text: str) -> bool:
+    return "=" in text and bool(re.search(r"=20|=3D|=E2=80|=C2=A0|quoted-printable|\w=\n\w", text))
+
+
+# -- prefixes, taken off line by line ----------------------------------------------------------------------------
+
+_GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
+_QUOTE = re.compile(
+    r"^\s*(?:(?:>(?!>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+)
+_LEVEL = re.compile(
+    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
+)
+_SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
+_THREAD = re.compile(r"^\s*\[[\w .:@#-]{1,40}\]\s+(?=\S)")
+_SPEAKER = re.compile(
+    r"^\s*(?:"
+    r"(?P<server>S:|SERVER(?: -> CLIENT)?:|<<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*?|Rx\b:?|RECV:?|[\w:=()]{0,40}<<<|\w+: (?:POP3|IMAP|SMTP)<|<(?= b?'))"
+    r"|(?P<client>C:|CLIENT(?: -> SERVER)?:|>>>|-->|->(?!\w)|~>|Tx\b:?|SEND:?|[\w:=()]{0,40}>>>|\w+: (?:POP3|IMAP|SMTP)>|>(?= b?'))"
+    r")\s*(?:b?['\"](?=\S))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the paste without its prefixes. speaker: "client", "server" or "" where nobody says."""
+
+    number: int
+    text: str
+    time: str | None = None
+    speaker: str = ""
+
+
+def line_of(number: int, text: str) -> Line:
+    """Takes the prefixes off one peeled line; what they told is kept (time, speaker)."""
+    time, speaker = None, ""
+    for _ in range(8):
+        before = text
+        if found := _SPEAKER.match(text):
+            speaker = "server" if found["server"] else "client"
+            text = text[found.end() :]
+            continue
+        if told := leading_time(text):
+            time, text = time or told[0], text[told[1] :]
+            continue
+        for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD):
+            if found := shape.match(text):
+                text = text[found.end() :]
+                break
+        if text == before:
+            break
+    return Line(number, text, time, speaker)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Lines that stand together, clean, as one text; places in it lead back to the lines."""
+
+    lines: tuple[Line, ...]
+
+    @cached_property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts, at = [], 0
+        for line in self.lines:
+            starts.append(at)
+            at += len(line.text) + 1
+        return starts
+
+    @cached_property
+    def squashed(self) -> Squashed:
+        return Squashed(self.text)
+
+    def index(self, at: int) -> int:
+        """Which of `lines` holds this place of `text`."""
+        return max(0, bisect_right(self._starts, at) - 1)
+
+    def line(self, at: int) -> Line:
+        return self.lines[self.index(at)]
+
+    def start(self, index: int) -> int:
+        """Where in `text` this line begins."""
+        return self._starts[index]
+
+    def time(self, at: int, reach: int = 30) -> str | None:
+        """The time on the line of this place, else the nearest one shortly before it."""
+        index = self.index(at)
+        back = range(index, max(-1, index - reach), -1)
+        return next((self.lines[i].time for i in back if self.lines[i].time), None)
+
+
+def page_of(text: str, first: int = 1) -> Page:
+    """The paste (or a window of it that begins at line `first`) as a page."""
+    return page_of_lines(enumerate(peel(text).split("\n"), first))
+
+
+def page_of_lines(lines: Iterable[tuple[int, str]]) -> Page:
+    """Peeled lines with their numbers, as a page."""
+    return Page(tuple(line_of(number, line) for number, line in lines))
+
+
+class Squashed:
+    """The text as signs are compared, and the way back from each place in it."""
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._at: list[int] = []
+        self._from: list[int] = []
+        self._end = len(text)
+        length = 0
+        for word in re.finditer(r"\S+", text):
+            part = squash(word.group())
+            self._at.append(length)
+            self._from.append(word.start())
+            parts.append(part)
+            length += len(part)
+        self.text = "".join(parts)
+
+    def original(self, index: int) -> int:
+        """The place in the unsquashed text; exact but for the rare letter whose folded form is longer."""
+        if not self._at:
+            return 0
+        word = max(0, bisect_right(self._at, index) - 1)
+        return min(self._end, self._from[word] + index - self._at[word])

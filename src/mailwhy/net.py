@@ -1,0 +1,329 @@
+"""Look-up, dialling, the stage recorder, and the one table that maps foreign exceptions to faults.
+
+    async with recorder.stage(Stage.TCP, limit=10) as step:     one stage = one Step, whatever happens inside
+        ...                                                     Failed, OSError, ssl.SSLError -> step.fault
+    Over is raised out of a stage that did not end well; only `probe` catches it.
+
+Nobody else catches OSError, SSLError or TimeoutError. Cancellation is recorded (fault cancelled) and goes on.
+Nothing here reads or writes the wire, or knows a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import aiohappyeyeballs
+
+from .model import Attempt, Fault, JsonValue, Kind, Reply, Stage, Step, Target
+from .reply import harmless
+
+HEAD_START = 0.25  # seconds between two addresses tried in parallel (RFC 8305: 250 ms)
+AddressInfo = tuple[int, int, int, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits in seconds. connect: look-up, and all addresses together; reply: TLS and each answer; auth: AUTH."""
+
+    connect: float = 10.0
+    reply: float = 15.0
+    auth: float = 30.0  # Exchange answers a refusal after 5 to 9 s (facts: smtp 2.2, imap-pop 1.10)
+
+    @classmethod
+    def capped(cls, seconds: float) -> Timeouts:
+        """All limits set to `seconds` (`--timeout`)."""
+        return cls(seconds, seconds, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to get there: everything the user may set.
+
+    connect_to   dial another address; the name in TLS stays the same (curl's HOST:PORT:ADDR:PORT)
+    family       socket.AF_INET, socket.AF_INET6, or 0 for both
+    source       local IP address to dial from
+    ehlo         the name for EHLO. Exchange refused some bare host names with 501 5.5.4 and took `[127.0.0.1]`
+                 (facts: smtp 2.6), so never the machine's own name
+    ca_file      PEM file trusted in place of the system's store
+    """
+
+    connect_to: Mapping[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    family: int = 0
+    source: str | None = None
+    ehlo: str = "[127.0.0.1]"
+    ca_file: str | None = None
+    timeouts: Timeouts = Timeouts()
+
+
+class Failed(Exception):  # noqa: N818 - reads as what happened: the stage failed
+    """A stage cannot go on, for a reason of ours. `reply`: what was said although it could not be used."""
+
+    def __init__(self, fault: Fault, reply: Reply | None = None, **seen: JsonValue) -> None:
+        super().__init__(fault)
+        self.fault, self.reply, self.seen = fault, reply, seen
+
+
+class Over(Exception):  # noqa: N818 - control flow between a stage and `probe`, never seen outside
+    """The attempt ends here; the step that says why is recorded."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A step that is still happening. The dialogue fills in reply and seen; `ok` may be taken back."""
+
+    stage: Stage
+    sent: str = ""
+    ok: bool = True
+    reply: Reply | None = None
+    fault: Fault | None = None
+    seen: dict[str, JsonValue] = field(default_factory=dict)
+
+    def fail(self, fault: Fault, **seen: JsonValue) -> None:
+        """Ends in this fault; what was seen stays."""
+        self.ok, self.fault = False, fault
+        self.seen.update(seen)
+
+
+class Recorder:
+    """Writes down one attempt, stage by stage; `attempt()` gives what is known so far, at any moment.
+
+    leftovers   asked at the end of each stage for what the wire holds besides (unasked lines, half an answer)
+    """
+
+    def __init__(
+        self, target: Target, kind: Kind | None = None, on_step: Callable[[Target, Step], None] | None = None
+    ) -> None:
+        self.target, self.kind, self.on_step = target, kind, on_step
+        self.held_back: str | None = None
+        self.leftovers: Callable[[bool], Mapping[str, JsonValue]] = lambda ok: {}
+        self._steps: list[Step] = []
+        self._began = time.monotonic()
+        self._started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def attempt(self) -> Attempt:
+        """The evidence so far."""
+        return Attempt(self.target, tuple(self._steps), kind=self.kind, started=self._started, held_back=self.held_back)
+
+    def amend(self, **seen: JsonValue) -> None:
+        """Adds observations to the last step: what came after it, while nothing was asked."""
+        if seen and self._steps:
+            self._steps[-1] = replace(self._steps[-1], seen={**self._steps[-1].seen, **seen})
+
+    @contextlib.asynccontextmanager
+    async def stage(self, stage: Stage, sent: str = "", limit: float | None = None) -> AsyncIterator[Draft]:
+        """One stage, at most `limit` seconds. Raises Over when it did not end well."""
+        draft = Draft(stage, sent)
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(limit):
+                yield draft
+        except Failed as why:
+            draft.fail(why.fault, **why.seen)
+            draft.reply = why.reply or draft.reply
+        except asyncio.CancelledError:
+            draft.fail(Fault.CANCELLED)
+            raise
+        except (OSError, EOFError, UnicodeError) as why:
+            draft.fail(fault_of(why), **detail_of(why))
+        finally:
+            self._record(draft, begun)
+        if not draft.ok:
+            raise Over
+
+    def _record(self, draft: Draft, begun: float) -> None:
+        seen = {**self.leftovers(draft.ok), **draft.seen}
+        if draft.reply:
+            seen.pop("partial", None)  # the reply says it all
+        took, at = time.monotonic() - begun, begun - self._began
+        step = Step(draft.stage, draft.ok, draft.sent, draft.reply, draft.fault, seen, round(took, 6), round(at, 6))
+        self._steps.append(step)
+        if self.on_step:
+            self.on_step(self.target, step)
+
+
+_NO_NAME = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)}
+_BY_ERRNO: Mapping[int, Fault] = {
+    errno.ECONNREFUSED: Fault.REFUSED,
+    errno.EHOSTUNREACH: Fault.UNREACHABLE,
+    errno.ENETUNREACH: Fault.UNREACHABLE,
+    errno.EHOSTDOWN: Fault.UNREACHABLE,
+    errno.ENETDOWN: Fault.UNREACHABLE,
+    errno.ETIMEDOUT: Fault.TIMEOUT,
+    errno.ECONNRESET: Fault.RESET,
+    errno.ECONNABORTED: Fault.RESET,
+    errno.EPIPE: Fault.RESET,
+}
+
+
+def fault_of(why: BaseException) -> Fault:
+    """The one table of foreign exceptions. What is not in it is this machine's refusal (LOCAL)."""
+    match why:
+        case asyncio.CancelledError():
+            return Fault.CANCELLED
+        case TimeoutError():
+            return Fault.TIMEOUT
+        case ssl.SSLCertVerificationError():
+            return Fault.TLS_UNTRUSTED
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | EOFError():
+            return Fault.CLOSED
+        case ssl.SSLError():
+            return Fault.TLS_FAILED
+        case socket.gaierror():
+            return Fault.NO_SUCH_HOST if why.errno in _NO_NAME else Fault.DNS_FAILED
+        case UnicodeError():  # a host name that cannot be written in DNS
+            return Fault.NO_SUCH_HOST
+        case OSError():
+            return _BY_ERRNO.get(why.errno or 0, Fault.LOCAL)
+    return Fault.LOCAL
+
+
+def detail_of(why: BaseException) -> dict[str, JsonValue]:
+    """OpenSSL's or the system's own words, where there are any."""
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return {"detail": f"{why.verify_message} (verify error {why.verify_code})"}
+    if isinstance(why, ssl.SSLError):
+        return {"detail": why.reason or harmless(str(why))}
+    words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
+    return {"detail": harmless(words)} if words else {}
+
+
+@functools.cache
+def trust(ca_file: str | None) -> ssl.SSLContext:
+    """The TLS settings of every probe: verified, TLS 1.2 or newer. Costs 25 ms, so it is built once."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 began to refuse CA certificates that other programs take; the verdict must not depend on it
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def load_trust_meanwhile(ca_file: str | None) -> None:
+    """Builds the TLS settings in the next turn of the loop, while a look-up or connect is in flight."""
+
+    def load() -> None:
+        with contextlib.suppress(OSError):  # the TLS stage meets the same error, and reports it
+            trust(ca_file)
+
+    asyncio.get_running_loop().call_soon(load)
+
+
+async def look_up(host: str, port: int, way: Way) -> list[AddressInfo]:
+    """The addresses of a name, as the system gives them to any program. Raises socket.gaierror, UnicodeError.
+
+    In a daemon thread of its own: the loop's executor would keep a cancelled program waiting for the resolver.
+    """
+    with contextlib.suppress(socket.gaierror):
+        numeric = socket.AI_NUMERICHOST
+        return _infos(socket.getaddrinfo(host, port, way.family, socket.SOCK_STREAM, flags=numeric))
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[AddressInfo]] = loop.create_future()
+
+    def settle(infos: list[AddressInfo], why: Exception | None) -> None:
+        if answer.done():
+            return
+        if why:
+            answer.set_exception(why)
+        else:
+            answer.set_result(infos)
+
+    def ask() -> None:
+        infos: list[AddressInfo] = []
+        failed: Exception | None = None
+        try:
+            infos = _infos(socket.getaddrinfo(host, port, way.family, socket.SOCK_STREAM, flags=socket.AI_CANONNAME))
+        except Exception as why:  # handed to the stage that asked
+            failed = why
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            loop.call_soon_threadsafe(settle, infos, failed)
+
+    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
+    return await answer
+
+
+def _infos(found: list[Any]) -> list[AddressInfo]:
+    return [(int(f), int(t), p, c, a) for f, t, p, c, a in found]
+
+
+async def dial(infos: list[AddressInfo], way: Way, seen: dict[str, JsonValue]) -> socket.socket:
+    """A connected socket to the first address that answers (happy eyeballs). Raises Failed.
+
+    Writes `tried`, `address`, `port` and `local` into `seen`, also when it fails or is cancelled.
+    """
+    tries = _Tries()
+    local = _local(way)
+    if local:
+        infos = [info for info in infos if info[0] == local[0][0]]
+        if not infos:
+            raise Failed(Fault.LOCAL, detail=f"no address of the family of {way.source}")
+    unfinished = Fault.TIMEOUT
+    try:
+        sock = await aiohappyeyeballs.start_connection(
+            cast("Any", infos),
+            local_addr_infos=cast("Any", local),
+            happy_eyeballs_delay=HEAD_START,
+            loop=cast("asyncio.AbstractEventLoop", tries),
+        )
+        unfinished = Fault.CANCELLED  # another address answered first
+    except (OSError, RuntimeError) as why:
+        faults = [entry["fault"] for entry in tries.entries(Fault.TIMEOUT)] or [str(fault_of(why))]
+        best = min(faults, key=lambda fault: _TELLING.index(fault) if fault in _TELLING else len(_TELLING))
+        raise Failed(Fault(best), **detail_of(why)) from None
+    finally:
+        seen["tried"] = tries.entries(unfinished)
+    peer, own = sock.getpeername(), sock.getsockname()
+    seen.update(address=peer[0], port=peer[1], local=own[0])
+    return sock
+
+
+_TELLING = [str(f) for f in (Fault.REFUSED, Fault.RESET, Fault.TIMEOUT, Fault.UNREACHABLE, Fault.LOCAL)]
+
+
+def _local(way: Way) -> list[AddressInfo] | None:
+    if not way.source:
+        return None
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(way.source).version == 6 else socket.AF_INET
+    except ValueError:
+        raise Failed(Fault.LOCAL, detail=f"{way.source} is not an IP address") from None
+    return [(family, socket.SOCK_STREAM, 0, "", (way.source, 0))]
+
+
+class _Tries:
+    """Stands in for the loop in `start_connection`, which calls `sock_connect` only: notes how each one ended."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, JsonValue]] = []
+        self._pending: list[dict[str, JsonValue]] = []
+
+    def entries(self, pending: Fault) -> list[dict[str, JsonValue]]:
+        """Every address that was tried: fault None for the one that answered, `pending` for the unfinished."""
+        for entry in self._pending:
+            entry["fault"] = str(pending)
+        return self._entries
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        entry: dict[str, JsonValue] = {"address": address[0], "fault": None, "seconds": 0.0}
+        self._entries.append(entry)
+        self._pending.append(entry)
+        begun = time.monotonic()
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, address)
+            self._pending.remove(entry)
+        except OSError as why:
+            self._pending.remove(entry)
+            entry["fault"] = str(fault_of(why))
+            raise
+        finally:
+            entry["seconds"] = round(time.monotonic() - begun, 6)

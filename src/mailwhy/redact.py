@@ -1,0 +1,171 @@
+"""Masks the run's own secret in what a server sends, before it becomes evidence. Pure.
+
+A server may echo what it was told: as it stands, in base64 (alone or inside a SASL blob), percent or hex,
+in UTF-16, quoted, and broken over lines. `Redactor.lines` masks one answer at a time and keeps reply codes,
+so that a secret like `535` cannot spoil the evidence. It never raises and never stores what it masked.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote, quote_plus
+
+from .reply import harmless
+
+MASK = "***"
+SHORT = 4  # raw secrets below this length are masked as whole words only: "OK" stands in every reply
+WINDOW = 16  # base64 text that shares this many characters with a blob of ours is masked, to its end
+EDGE = 6  # characters of the secret that give it away at the end of one answer or the start of the next
+
+# What a protocol puts in front of a line; no secret, whatever it equals
+HEAD = re.compile(r"(?:[2-5]\d\d[ -]|\* (?:OK|NO|BAD|BYE|PREAUTH)\b|a\d+ (?:OK|NO|BAD)\b|\+OK\b|-ERR\b|\+ )")
+BETWEEN = r"(?:[\s:.,;%=_-]|\\x|0x|&#x)*"  # hex pairs are written in many ways
+
+
+class Redactor:
+    """Masks one secret. With secret None (no sign-in is made) every line passes unchanged."""
+
+    __slots__ = ("__edges", "__grams", "__pattern")
+
+    def __init__(self, secret: str | None, login: str | None = None) -> None:
+        raw = {form for form in _raw(secret or "") if form}
+        blobs = set(_blobs(secret, login or "")) if secret else set()
+        self.__pattern = _pattern(secret or "", raw, blobs)
+        self.__edges = sorted((form for form in raw if len(form) > EDGE), key=len, reverse=True)
+        self.__grams = _grams(blobs)
+
+    def __repr__(self) -> str:
+        return "Redactor(***)"
+
+    def __reduce__(self) -> tuple[type[Redactor], tuple[None]]:
+        raise TypeError("a redactor knows a secret: it cannot be pickled")
+
+    def line(self, text: str) -> str:
+        """One line, masked."""
+        return self.lines([text])[0]
+
+    def lines(self, texts: Sequence[str]) -> list[str]:
+        """The lines of one answer, masked, also where the secret runs over their ends."""
+        if self.__pattern is None:
+            return list(texts)
+        heads = [found.end() if (found := HEAD.match(text)) else 0 for text in texts]
+        bodies = [text[head:] for text, head in zip(texts, heads, strict=True)]
+        hidden = [[False] * len(body) for body in bodies]
+        self._hide(bodies, hidden, range(len(bodies)))
+        for number in range(len(bodies)):
+            self._hide(bodies, hidden, range(number, number + 1))
+        return [
+            text[:head] + _masked(body, marks)
+            for text, head, body, marks in zip(texts, heads, bodies, hidden, strict=True)
+        ]
+
+    def _hide(self, bodies: Sequence[str], hidden: list[list[bool]], which: range) -> None:
+        """Marks every character of these bodies, read as one text, that belongs to the secret."""
+        places = [
+            (number, at)
+            for number in which
+            for at, char in enumerate(bodies[number])
+            if which.stop - 1 == which.start or not (char.isspace() and at in (0, len(bodies[number]) - 1))
+        ]
+        joined = "".join(bodies[number][at] for number, at in places)
+        for start, end in self._spans(joined):
+            for number, at in places[start:end]:
+                hidden[number][at] = True
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        if self.__pattern is None:
+            return
+        start = 0
+        while found := self.__pattern.search(text, start):
+            yield found.span()
+            start = found.start() + 1  # forms overlap: a blob may begin inside another
+        for at in range(len(text) - WINDOW + 1):
+            if text[at : at + WINDOW] in self.__grams:
+                yield at, at + WINDOW
+        folded = text.casefold() if len(text.casefold()) == len(text) else text
+        for form in self.__edges:
+            shape = form.casefold() if len(form.casefold()) == len(form) else form
+            for size in range(len(form) - 1, EDGE - 1, -1):
+                if folded.endswith(shape[:size]):
+                    yield len(text) - size, len(text)
+                if folded.startswith(shape[-size:]):
+                    yield 0, size
+
+
+def _masked(body: str, marks: Sequence[bool]) -> str:
+    parts: list[str] = []
+    for at, char in enumerate(body):
+        if not marks[at]:
+            parts.append(char)
+        elif at == 0 or not marks[at - 1]:
+            parts.append(MASK)
+    return "".join(parts)
+
+
+def _raw(secret: str) -> Iterator[str]:
+    """The secret as text, in the spellings in which a server or a log may repeat it."""
+    for plain in {secret, secret.strip(), "".join(secret.split())}:
+        for form in {plain, *(unicodedata.normalize(kind, plain) for kind in ("NFC", "NFD"))}:
+            for text in {form, form.upper(), form.lower(), form.casefold()}:
+                yield harmless(text)
+                yield harmless(text.replace("\\", "\\\\").replace('"', '\\"'))
+                yield harmless(text.replace("\\", "\\\\").replace("'", "\\'"))
+                yield json.dumps(text)[1:-1]
+                yield json.dumps(text, ensure_ascii=False)[1:-1]
+                yield html.escape(text)
+                yield quote(text, safe="", errors="surrogatepass")
+                yield quote_plus(text, errors="surrogatepass")
+                yield _quoted_printable(text)
+                yield harmless(_bytes(text).decode("latin-1"))
+                for coding in ("utf-16-le", "utf-16-be"):
+                    yield harmless(text.encode(coding, "surrogatepass").decode("latin-1"))
+
+
+def _quoted_printable(text: str) -> str:
+    return "".join(chr(b) if 33 <= b <= 126 and b != 61 else f"={b:02X}" for b in _bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _blobs(secret: str, login: str) -> Iterator[str]:
+    """Base64 of the secret, alone, in our own SASL messages, and inside anything longer (three alignments)."""
+    user, word = _bytes(login), _bytes(secret)
+    whole = [word, b"\0" + user + b"\0" + word, user + b"\0" + user + b"\0" + word]
+    whole += [b"user=" + user + b"\x01auth=Bearer " + word + b"\x01\x01", _bytes(f"{login}:{secret}")]
+    whole += [secret.encode(coding, "surrogatepass") for coding in ("utf-16-le", "utf-16-be", "utf-16")]
+    whole += [secret.encode("latin-1", "replace")] if not secret.isascii() else []
+    for data in whole:
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(data).decode().rstrip("=")
+    for data in (word, *(secret.encode(coding, "surrogatepass") for coding in ("utf-16-le", "utf-16-be"))):
+        for skip in range(3):
+            inner = base64.b64encode(b"\0" * skip + data).decode().rstrip("=")
+            first = (0, 2, 3)[skip]  # characters that also depend on what stands before
+            last = len(inner) - (1 if (skip + len(data)) % 3 else 0)  # ... and after
+            if last - first >= SHORT:
+                yield inner[first:last]
+
+
+def _grams(blobs: Iterable[str]) -> frozenset[str]:
+    return frozenset(blob[at : at + WINDOW] for blob in blobs for at in range(len(blob) - WINDOW + 1))
+
+
+def _pattern(secret: str, raw: Iterable[str], blobs: Iterable[str]) -> re.Pattern[str] | None:
+    if not secret:
+        return None
+    shapes: list[str] = []
+    for form in sorted({*raw, *blobs}, key=len, reverse=True):
+        shape = re.escape(form)
+        shapes.append(shape if len(form) >= SHORT else rf"(?<!\w){shape}(?!\w)")
+    for coding in ("utf-8", "utf-16-le", "utf-16-be"):
+        pairs = [f"{byte:02x}" for byte in secret.encode(coding, "surrogatepass")]
+        if len(pairs) >= SHORT:
+            shapes.append(BETWEEN.join(pairs))
+    return re.compile("|".join(shapes), re.IGNORECASE)

@@ -1,0 +1,295 @@
+"""The report for people on a terminal or in a log: three plain lines, then the protocols, the causes, the way out.
+
+Plain ASCII but for what others wrote, no decoration that a log would break; colour only adds to what the words
+say. Prose is wrapped to the width (at most 100); replies and commands never are, so that they can be copied.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Password, Stage, Step, Tls, Verdict
+from . import Options
+from . import words as w
+
+WIDEST = 100
+COLORS = {"bold": "1", "good": "32", "bad": "31", "doubt": "33", "dim": "2"}
+TONE = {Verdict.WORKS: "good", Verdict.NAMED: "bad", Verdict.NARROWED: "bad", Verdict.OFF_BY_DEFAULT: "bad"}
+MOST_FIXES = 2  # causes whose fix is shown without -v
+PHASES = (Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES, Stage.AUTH, Stage.USE)
+
+
+class Page:
+    """Lines of text at one width, with or without colour."""
+
+    def __init__(self, options: Options) -> None:
+        self.width = max(16, min(options.width, WIDEST))
+        self.color = options.color
+        self.lines: list[str] = []
+
+    def paint(self, text: str, tone: str) -> str:
+        """The text in a tone of `COLORS`; as it is when colour is off."""
+        return f"\x1b[{COLORS[tone]}m{text}\x1b[0m" if self.color and tone in COLORS else text
+
+    def say(self, text: str, indent: int = 0, hang: int = 0, tone: str = "") -> None:
+        """Wrapped prose; `hang`: how much further the following lines stand in."""
+        if self.width < 40:
+            indent, hang = min(indent, 2), min(hang, 2)
+        wrapped = textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self.lines += [self.paint(line, tone) for line in wrapped]
+
+    def exact(self, text: str, indent: int = 0, tone: str = "") -> None:
+        """One line that is never wrapped."""
+        self.lines.append(" " * indent + self.paint(text, tone))
+
+    def gap(self) -> None:
+        """An empty line, never two."""
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def head(self, text: str) -> None:
+        """A heading."""
+        self.gap()
+        self.exact(text, tone="bold")
+
+    def text(self) -> str:
+        """All of it, with a final line end."""
+        return "\n".join(self.lines).rstrip() + "\n"
+
+
+def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
+    """The report; `verbosity` -1 gives the three opening lines only."""
+    page = Page(options)
+    _opening(page, outcome, knowledge, options)
+    if options.verbosity < 0:
+        return page.text()
+    order = {finding.cause: number for number, finding in enumerate(outcome.findings, 1)}
+    for diagnosis in outcome.diagnoses:
+        _protocol(page, diagnosis, order, options)
+    _causes(page, outcome, knowledge, options)
+    _ruled_out(page, outcome, knowledge)
+    _what_to_do(page, outcome, knowledge, options)
+    _sign_in_log(page, outcome)
+    _notices(page, outcome)
+    if options.verbosity >= 2:
+        _everything(page, outcome)
+    return page.text()
+
+
+def _opening(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
+    first = w.opening(outcome, knowledge)
+    tone = TONE.get(outcome.verdict, "doubt")
+    for number, (label, text) in enumerate((("What", first.what), ("Who acts", first.who), ("Tonight", first.tonight))):
+        line = f"{label + ':':<10}{w.clean(text)}"
+        if options.verbosity < 0:
+            page.exact(line, tone="" if number else tone)
+        else:
+            page.say(line, 0, 10, tone="" if number else tone)
+
+
+def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: Options) -> None:
+    attempt = diagnosis.attempt
+    page.gap()
+    head = f"{w.name(attempt.target.protocol):<6}{w.SAID[diagnosis.verdict]}"
+    page.say(
+        "   ".join(p for p in (head, w.place(attempt.target), w.lines_words(attempt)) if p), 0, 6, _tone(diagnosis)
+    )
+    if attempt.steps and not attempt.seen:
+        page.say(", ".join(w.stage_words(step) for step in attempt.steps), 6)
+    if attempt.held_back:
+        page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
+    _reply(page, attempt)
+    if diagnosis.verdict is not Verdict.NOT_TRIED:
+        page.say(f"Password: {w.LOOKED[diagnosis.password]}.", 6)
+    if numbers := [str(order[f.cause]) for f in diagnosis.findings if f.cause in order]:
+        page.say(f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(numbers)} below.", 6)
+    if options.verbosity >= 1:
+        _waterfall(page, attempt)
+        _transcript(page, attempt)
+
+
+def _tone(diagnosis: Diagnosis) -> str:
+    return TONE.get(diagnosis.verdict, "doubt")
+
+
+def _reply(page: Page, attempt: Attempt) -> None:
+    """The server's words on a line of their own, from the first column on: copying takes nothing else along."""
+    step = w.decisive(attempt)
+    if not step:
+        return
+    if text := w.verbatim(attempt):
+        page.say(f"Reply to {w.clean(step.sent) or step.stage}:" if not attempt.seen else "Reply:", 6)
+        page.exact(text)
+    elif step.fault:
+        detail = w.clean(step.seen.get("detail", ""))
+        page.say(f"No reply: {w.FAULTS.get(str(step.fault), step.fault)}{f' ({detail})' if detail else ''}.", 6)
+
+
+def _waterfall(page: Page, attempt: Attempt) -> None:
+    whole = w.total(attempt)
+    if attempt.seen or not whole:
+        return
+    bar = max(8, page.width - 34)
+    for step in attempt.steps:
+        start = min(bar - 1, int(step.at / whole * bar))
+        length = max(1, min(bar - start, round(step.seconds / whole * bar)))
+        line = " " * start + ("#" if step.ok else "x") * length
+        page.exact(f"      {step.stage:<13}|{line:<{bar}}| {w.seconds(step.seconds):>8}", tone="" if step.ok else "bad")
+
+
+def _transcript(page: Page, attempt: Attempt) -> None:
+    for line in transcript(attempt):
+        page.exact(line, 6, "dim")
+
+
+def transcript(attempt: Attempt) -> Iterator[str]:
+    """The dialogue in swaks's arrows: `->` sent, `<-` received, `~>` `<~` inside TLS, `**` what went wrong."""
+    inside = attempt.target.tls is Tls.IMPLICIT and not attempt.seen
+    for step in attempt.steps:
+        yield from _spoken(step, inside)
+        if step.stage is Stage.TLS and step.ok:
+            inside = True
+            about = (step.seen.get("version"), step.seen.get("cipher"), step.seen.get("subject"))
+            yield "== TLS " + w.clean(" ".join(str(part) for part in about if part))
+
+
+def _spoken(step: Step, inside: bool) -> Iterator[str]:
+    sent, received = ("~>", "<~") if inside else ("->", "<-")
+    if step.stage in (Stage.DNS, Stage.TCP):
+        about = step.seen.get("addresses") or step.seen.get("address") or ""
+        found = about if isinstance(about, list | tuple) else [about]
+        yield f"== {step.stage} {', '.join(w.clean(part) for part in found)}".rstrip()
+    if step.sent and step.stage is not Stage.DNS:
+        yield f"{sent} {w.clean(step.sent)}"
+    for line in step.reply.lines or (step.reply.line,) if step.reply else ():
+        yield f"{received} {w.clean(line)}"
+    unasked = step.seen.get("unasked")
+    for line in unasked if isinstance(unasked, list | tuple) else ():
+        yield f"{received} {w.clean(line)} (not asked for)"
+    if step.fault:
+        yield f"** {step.stage}: {w.FAULTS.get(str(step.fault), step.fault)}"
+
+
+def _causes(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
+    if not outcome.findings:
+        return
+    page.head("Why" if len(outcome.findings) == 1 else "Why: the most likely first")
+    replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
+    several = len({d.attempt.target.protocol for d in outcome.diagnoses}) > 1
+    for number, finding in enumerate(outcome.findings, 1):
+        cause = w.cause_of(finding, knowledge)
+        protocols = ", ".join(w.name(p) for p in w.explained(finding, outcome)) if several else ""
+        title = f"{number:>2}. {w.clean(cause.title)}" + (f" ({protocols})" if protocols else "")
+        page.say(title, 0, 4, "bold" if number == 1 else "")
+        page.say(f"{w.BASIS[finding.basis]}; mailwhy causes {cause.id}", 4, 0, "dim")
+        for text in w.evidence(finding, replies):
+            page.say(f"because {text}", 4, 2)
+        if note := w.clean(finding.note):
+            page.say(note, 4)
+        if cause.why and (number == 1 or options.verbosity >= 1):
+            page.say(w.clean(w.fill(cause.why, outcome.account)), 4)
+        if len(outcome.findings) > 1:
+            _apart(page, finding, outcome)
+
+
+def _apart(page: Page, finding: Finding, outcome: Outcome) -> None:
+    for text in finding.told_apart_by[:1]:
+        page.say("To tell it from the others:", 4)
+        page.say(w.clean(w.fill_command(text, outcome.account)), 6, 2)
+
+
+def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:
+    if not outcome.ruled_out:
+        return
+    page.head("Ruled out")
+    for ruled in outcome.ruled_out:
+        cause = knowledge.cause(ruled.cause)
+        page.say(f"- {w.clean(cause.title if cause else ruled.cause)}: {w.fact_words(ruled.by, knowledge)}", 1, 2)
+
+
+def _what_to_do(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
+    wanted = [w.cause_of(finding, knowledge) for finding in outcome.findings]
+    wanted = [cause for cause in wanted if cause.fix or cause.check or cause.undo]
+    if not wanted:
+        return
+    page.head("What to do")
+    shown = wanted if options.verbosity >= 1 else wanted[:MOST_FIXES]
+    for cause in shown:
+        if len(wanted) > 1:
+            page.say(f"If it is: {w.clean(cause.title)}", 1, 2, "bold")
+        _page_of(page, cause, outcome)
+    if rest := [cause.id for cause in wanted if cause not in shown]:
+        page.say(f"For the other causes: -v, or {', '.join(f'mailwhy causes {r}' for r in rest[:3])}", 1, 2)
+
+
+def _page_of(page: Page, cause: Cause, outcome: Outcome) -> None:
+    sections = (("Look", cause.check), ("Mend", cause.fix), ("Undo", cause.undo))
+    for label, actions in sections:
+        for action in actions:
+            _action(page, label, cause, action, outcome)
+        if label == "Mend" and cause.delay:
+            page.say(f"Takes effect: {w.clean(cause.delay)}", 2, 2)
+    if cause.conflict:
+        page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
+
+
+def _action(page: Page, label: str, cause: Cause, action: Action, outcome: Outcome) -> None:
+    """What to do in words, then the command alone on its line."""
+    head = ": ".join(p for p in (w.action_head(cause, action), w.clean(w.fill(action.text, outcome.account))) if p)
+    if head:
+        page.say(f"{label}: {head}", 2, 2)
+    for command in w.fill_command(action.run, outcome.account).splitlines():
+        page.exact(w.clean(command), 4)
+    if action.expect:
+        page.say(f"expect: {w.clean(w.fill(action.expect, outcome.account))}", 4, 2)
+
+
+def _sign_in_log(page: Page, outcome: Outcome) -> None:
+    failed = any(d.password is not Password.ACCEPTED for d in outcome.diagnoses)
+    entries = w.log_entries(outcome) if failed else ()
+    if not entries:
+        return
+    page.head("Where it stands in the sign-in log")
+    page.say(w.SIGN_IN_LOG, 2)
+    for entry in entries:
+        parts = (
+            f"user {entry.user}" if entry.user else "",
+            entry.window,
+            f"IP address {entry.source}" if entry.source else "",
+            f'client app "{entry.app}"',
+        )
+        page.say("- " + ", ".join(part for part in parts if part), 2, 2)
+
+
+def _notices(page: Page, outcome: Outcome) -> None:
+    if not outcome.notices:
+        return
+    page.head("Good to know")
+    for notice in outcome.notices:
+        source = f" ({w.clean(notice.source)})" if notice.source else ""
+        page.say(f"- {w.clean(notice.text)}{source}", 1, 2)
+
+
+def _everything(page: Page, outcome: Outcome) -> None:
+    page.head("Everything seen")
+    for diagnosis in outcome.diagnoses:
+        attempt = diagnosis.attempt
+        page.exact(f"{w.name(attempt.target.protocol)} sign {diagnosis.sign or 'none'}", 1)
+        for step in attempt.steps:
+            page.exact(f"{step.stage} at {step.at:.3f} s for {step.seconds:.3f} s", 3)
+            for key, value in sorted(step.seen.items()):
+                page.exact(f"{key}: {w.clean(json.dumps(value, ensure_ascii=True, default=str))}", 5)
+        page.say("facts: " + _facts(diagnosis.facts), 3, 2)
+
+
+def _facts(facts: Iterable[str]) -> str:
+    return ", ".join(w.clean(fact) for fact in sorted(facts))

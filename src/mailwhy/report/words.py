@@ -1,0 +1,330 @@
+"""The words that the reports for people share: verdicts, the three opening lines, commands with the mailbox filled in.
+
+Pure, and ASCII but for what servers and people wrote. Whatever comes from outside goes through `clean` before it
+is shown: a server's text must never act on a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..model import (
+    Account,
+    Action,
+    Attempt,
+    Basis,
+    Cause,
+    Diagnosis,
+    Finding,
+    Knowledge,
+    Outcome,
+    Password,
+    Protocol,
+    Reply,
+    Stage,
+    Step,
+    Target,
+    Verdict,
+)
+from ..reply import harmless
+
+SAID = {
+    Verdict.WORKS: "works",
+    Verdict.NAMED: "refused",
+    Verdict.NARROWED: "refused",
+    Verdict.RETIRED: "removed by Microsoft",
+    Verdict.OFF_BY_DEFAULT: "refused: off by default",
+    Verdict.UNKNOWN: "failed, reason not known",
+    Verdict.UNREACHABLE: "not reached",
+    Verdict.NOT_TRIED: "not tried",
+    Verdict.NO_REPLY: "no server reply found",
+}
+BASIS = {
+    Basis.MICROSOFT: "Microsoft documents it",
+    Basis.FIELD: "seen in the field, not documented",
+    Basis.INFERRED: "inferred, not proven",
+}
+LOOKED = {
+    Password.ACCEPTED: "accepted",
+    Password.REFUSED: "looked at, and refused",
+    Password.NOT_LOOKED_AT: "not looked at",
+    Password.NOT_TOLD: "the server does not tell whether it looked",
+}
+CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
+TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
+SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
+PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+def clean(text: object) -> str:
+    """Anything as one harmless line."""
+    return harmless(str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")).strip()
+
+
+def name(protocol: Protocol) -> str:
+    """SMTP, IMAP, POP."""
+    return protocol.value.upper()
+
+
+def place(target: Target) -> str:
+    """Host, port and TLS as far as they are known."""
+    address = clean(target.host or "")
+    if target.port:
+        address = f"{address}:{target.port}" if address else f"port {target.port}"
+    tls = TLS_WORDS[target.tls.value] if target.tls else ""
+    return f"{address} ({tls})" if address and tls else address or tls
+
+
+def quoted(address: str) -> str:
+    """An address as a PowerShell argument: bare where that is safe, else in single quotes that nothing closes."""
+    if PLAIN_ADDRESS.fullmatch(address):
+        return address
+    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", clean(address)) + "'"
+
+
+def fill(text: str, account: Account) -> str:
+    """Prose with the addresses filled in; `<mailbox>` where none is known."""
+    return _filled(text, account, clean)
+
+
+def fill_command(text: str, account: Account) -> str:
+    """A command with the addresses filled in, quoted where they need it."""
+    return _filled(text, account, quoted)
+
+
+def _filled(text: str, account: Account, show: object) -> str:
+    mailbox = account.mailbox or account.login
+    known = {"mailbox": mailbox, "login": account.login or mailbox, "sender": account.sender or mailbox}
+    for key, value in known.items():
+        if f"{{{key}}}" in text:
+            text = text.replace(f"{{{key}}}", show(value) if value and callable(show) else f"<{key}>")
+    return text
+
+
+def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
+    """The page of a finding; an empty one where the handbook has none."""
+    return knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+
+
+def decisive(attempt: Attempt) -> Step | None:
+    """The step that says why: a refused sign-in before its consequences, else where it ended."""
+    failed = [step for step in attempt.steps if not step.ok]
+    return next((s for s in failed if s.stage is Stage.AUTH), failed[0] if failed else None)
+
+
+def verbatim(attempt: Attempt) -> str:
+    """The decisive reply on one line, harmless to print, or ""."""
+    step = decisive(attempt)
+    return clean(step.reply.line) if step and step.reply else ""
+
+
+def seconds(value: float) -> str:
+    """A duration for people: 12 ms, 5.1 s."""
+    return f"{value * 1000:.0f} ms" if value < 0.9995 else f"{value:.1f} s"
+
+
+def total(attempt: Attempt) -> float:
+    """Seconds from the start to the end of the last step."""
+    return max((step.at + step.seconds for step in attempt.steps), default=0.0)
+
+
+def stage_words(step: Step) -> str:
+    """One stage in short: `auth LOGIN refused after 5.1 s`, `tls 1.3 40 ms`."""
+    seen = step.seen
+    detail = {
+        Stage.TCP: "",
+        Stage.TLS: str(seen.get("version", "")).replace("TLSv", ""),
+        Stage.CAPABILITIES: "",
+        Stage.AUTH: str(seen.get("mechanism", "")),
+    }.get(step.stage, "")
+    words = " ".join(part for part in (step.stage.value, clean(detail)) if part)
+    if step.ok:
+        return f"{words} {seconds(step.seconds)}" if step.seconds else words
+    ending = "refused" if step.reply and not step.fault else FAULTS.get(str(step.fault), "failed")
+    return f"{words} {ending}" + (f" after {seconds(step.seconds)}" if step.seconds else "")
+
+
+FAULTS = {
+    "no_such_host": "no such host",
+    "dns_failed": "the resolver failed",
+    "refused": "connection refused",
+    "unreachable": "no route",
+    "timeout": "no answer in time",
+    "closed": "closed by the server",
+    "reset": "reset",
+    "tls_untrusted": "certificate not trusted",
+    "tls_failed": "handshake failed",
+    "tls_not_spoken": "the server does not speak TLS here",
+    "tls_spoken": "the server speaks TLS here",
+    "not_offered": "not offered",
+    "injected": "clear text after STARTTLS",
+    "garbled": "not an answer of this protocol",
+    "too_long": "answer too long",
+    "unencodable": "cannot be sent in this protocol",
+    "local": "refused by this machine",
+    "cancelled": "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The three lines that every report for people opens with."""
+
+    what: str
+    who: str
+    tonight: str
+
+
+def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
+    """What is the matter, who must act, what can be done tonight. One plain line each."""
+    live = tuple(f for f in outcome.findings if f.cause != "service.basic_auth_retired") or outcome.findings
+    if live and outcome.verdict is not Verdict.WORKS:
+        return _with_cause(outcome, live, knowledge)
+    summary = summary_of(outcome)
+    endings = {
+        Verdict.WORKS: ("nobody: the sign-in works.", "Nothing has to be done."),
+        Verdict.RETIRED: ("nobody in the tenant.", "Use another way: OAuth, or SMTP if the program only sends."),
+        Verdict.UNREACHABLE: ("you, or the network admin.", "Try from another network; ask whether the port is open."),
+        Verdict.NOT_TRIED: ("you.", "Read below why it was held back, then run it again."),
+        Verdict.NO_REPLY: ("you.", "Paste the lines around the failure; the server's own reply is not in the text."),
+    }
+    unknown = ("the mail administrator, with the reply below.", "Look the attempt up in the sign-in log.")
+    who, tonight = endings.get(outcome.verdict, unknown)
+    return Opening(summary, who, tonight)
+
+
+def _with_cause(outcome: Outcome, live: tuple[Finding, ...], knowledge: Knowledge) -> Opening:
+    first = cause_of(live[0], knowledge)
+    refused = outcome.verdict in (Verdict.NARROWED, Verdict.NAMED) and len(live) > 1
+    title = f"{len(live)} causes fit, first: {first.title}" if refused else first.title
+    owners = list(dict.fromkeys(o for f in live[:3] if (o := cause_of(f, knowledge).owner)))
+    who = (f"the {owners[0]}" if " " in owners[0] else owners[0]) if owners else "the mail administrator"
+    others = ", ".join(owners[1:])
+    who += f" (or, if it is another cause: {others})." if others else "."
+    tonight = first.tonight or next((a.text for a in first.fix if a.text), "") or f"read: mailwhy causes {first.id}"
+    return Opening(f"{summary_of(outcome)} {_sentence(title)}", who, _sentence(fill(tonight, outcome.account)))
+
+
+def summary_of(outcome: Outcome) -> str:
+    """`SMTP refused; IMAP and POP removed by Microsoft.`"""
+    groups: dict[str, list[str]] = {}
+    for diagnosis in outcome.diagnoses:
+        names = groups.setdefault(SAID[diagnosis.verdict], [])
+        if (protocol := name(diagnosis.attempt.target.protocol)) not in names:
+            names.append(protocol)
+    if not groups:
+        return "There is no server reply in the text."
+    return "; ".join(f"{_and(names)} {said}" for said, names in groups.items()) + "."
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _sentence(text: str) -> str:
+    text = clean(text)
+    return text if text.endswith((".", "!", "?", ")")) else f"{text}."
+
+
+def explained(finding: Finding, outcome: Outcome) -> tuple[Protocol, ...]:
+    """The protocols whose refusal this cause would explain."""
+    found = (d.attempt.target.protocol for d in outcome.diagnoses if any(f.cause == finding.cause for f in d.findings))
+    return tuple(dict.fromkeys(found))
+
+
+def evidence(finding: Finding, shown: Iterable[str]) -> Iterator[str]:
+    """The facts that speak for a finding, without the reply that stands above already."""
+    replies = [text for text in shown if text]
+    for text in finding.because:
+        said = clean(text).partition(" said: ")[2]
+        if not said or not any(said[:60] in reply or reply in said for reply in replies):
+            yield clean(text)
+
+
+def fact_words(fact: str, knowledge: Knowledge) -> str:
+    """A fact in words, where the handbook has them."""
+    return clean(knowledge.facts.get(fact) or fact)
+
+
+def action_head(cause: Cause, action: Action) -> str:
+    """Where, and as whom: `Exchange Online PowerShell, as Exchange Administrator`."""
+    return ", as ".join(part for part in (clean(action.where), clean(cause.role)) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Where one attempt stands in the Entra sign-in log: times are UTC."""
+
+    user: str
+    window: str
+    source: str
+    app: str
+
+
+def log_entries(outcome: Outcome) -> tuple[LogEntry, ...]:
+    """Where to look in the sign-in log: for each sign-in that Exchange Online answered."""
+    return tuple(dict.fromkeys(e for d in outcome.diagnoses if (e := _log_entry(d))))
+
+
+def _log_entry(diagnosis: Diagnosis) -> LogEntry | None:
+    attempt = diagnosis.attempt
+    if "service=exchange-online" not in diagnosis.facts or not attempt.stage(Stage.AUTH):
+        return None
+    source = next((clean(s.seen["source"]) for s in attempt.steps if s.seen.get("source")), "")
+    user = clean(diagnosis.account.login or diagnosis.account.mailbox or "")
+    return LogEntry(user, _window(attempt), source, CLIENT_APP[attempt.target.protocol])
+
+
+def _window(attempt: Attempt) -> str:
+    began = instant(attempt.started)
+    if not began:
+        return ""
+    ended = instant(attempt.seen.last if attempt.seen else None) or began + timedelta(seconds=total(attempt))
+    margin = timedelta(minutes=5)
+    return f"{began - margin:%Y-%m-%d %H:%M} to {ended + margin:%H:%M} UTC"
+
+
+def instant(text: str | None) -> datetime | None:
+    """An ISO time in UTC, None where it cannot be read (or stands at the edge of the calendar)."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    if found is None or not 1990 <= found.year <= 2200:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def lines_words(attempt: Attempt) -> str:
+    """Where in a paste: `lines 3, 7 (2 times, first ..., last ...)`, "" for a real check."""
+    seen = attempt.seen
+    if not seen:
+        return ""
+    words = ", ".join(_ranges(seen.lines))
+    words = f"line{'s' if len(seen.lines) != 1 else ''} {words}" if words else "in the text"
+    more = [f"{seen.count} times"] if seen.count > 1 else []
+    more += [f"first {clean(seen.first)}"] if seen.first else []
+    more += [f"last {clean(seen.last)}"] if seen.last and seen.last != seen.first else []
+    return f"{words} ({', '.join(more)})" if more else words
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+    """3, 4, 5, 9 as `3-5`, `9`; at most six of them."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    yield from (str(a) if a == b else f"{a}-{b}" for a, b in runs[:6])
+    if len(runs) > 6:
+        yield f"and {len(runs) - 6} more"
+
+
+def reply_words(reply: Reply) -> str:
+    """Server, time and session, taken out of the reply's trailer."""
+    parts = (("server", reply.server), ("time", reply.time), ("session", reply.session))
+    return ", ".join(f"{key} {clean(value)}" for key, value in parts if value)

@@ -1,0 +1,59 @@
+"""The real servers as fixtures: started once per test process, stopped by their pid, their log in the report of a
+failed test. In CI a missing server is a failure; elsewhere the tests are skipped and say what to install.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+from real import certs as certificates
+from real import dovecot, process
+from real import postfix as postfixes
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certs:
+    """The throw-away authority and the servers' certificate."""
+    return certificates.make(tmp_path_factory.mktemp("certs"))
+
+
+@pytest.fixture(scope="session")
+def real_servers(certs: certificates.Certs) -> Iterator[dovecot.Dovecot]:
+    """Dovecot: IMAP, POP3 and submission in every TLS mode."""
+    need(dovecot.missing())
+    server = dovecot.Dovecot.start(certs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postfix(certs: certificates.Certs, real_servers: dovecot.Dovecot) -> Iterator[postfixes.Postfix]:
+    """Postfix: submission in every TLS mode, for the same people."""
+    need(postfixes.missing())
+    server = postfixes.Postfix.start(certs, real_servers)
+    yield server
+    server.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Puts the end of the servers' logs into the report of a failed test."""
+    report = yield
+    if report.failed:
+        used = getattr(item, "funcargs", {}).values()
+        for server in used:
+            if isinstance(server, dovecot.Dovecot | postfixes.Postfix):
+                report.sections.append((f"log of {type(server).__name__}", process.tail(server.log)))
+    return report
+
+
+def need(missing: str) -> None:
+    """Skips when something is missing, and fails instead in CI."""
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailwhy.knowledge import guides, load
+from mailwhy.knowledge import guides, handbook, load
 from mailwhy.model import Account, Action, Cause
 from mailwhy.report import page
 from mailwhy.report.powershell import fill, quoted, shell_quoted
@@ -67,7 +67,7 @@ ALIASES = {
     "network.smtp_redirected_by_host": "network.smtp_redirected",
 }
 OWNERS = {"you", "device owner", "tenant admin", "network admin", "Microsoft", "nobody"}
-PAGES: dict[str, Cause] = {**guides(), **load().causes}
+PAGES = handbook()
 each_page = pytest.mark.parametrize("cause", PAGES.values(), ids=list(PAGES))
 
 

@@ -30,13 +30,14 @@ def load() -> Knowledge:
 @functools.cache
 def guides() -> Mapping[str, Cause]:
     """The pages about the steps before a sign-in: the same noun as a cause, but no sign points to them."""
-    return _pages(HOME / "guides")
+    return {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("guides/*.toml"))}
 
 
 @functools.cache
 def handbook() -> Mapping[str, Cause]:
     """Every page, guides and causes, without the signs: what browsing needs, in a third of the time of `load`."""
-    return {**guides(), **_pages(HOME / "causes")}
+    causes = {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("causes/*.toml"))}
+    return {**guides(), **causes}
 
 
 def read(home: Path) -> Knowledge:
@@ -45,16 +46,12 @@ def read(home: Path) -> Knowledge:
         signs={
             path.stem: _noun(Sign, path, _lists_in_match(_toml(path))) for path in sorted(home.glob("signs/*.toml"))
         },
-        causes=_pages(home / "causes"),
+        causes={path.stem: _noun(Cause, path, _toml(path)) for path in sorted(home.glob("causes/*.toml"))},
         facts=_table(home / "facts.toml"),
         calendar=_build(Calendar, home / "timeline.toml", _toml(home / "timeline.toml")),
         clouds=_entries(Cloud, home / "clouds.toml"),
         notices=_entries(Rule, home / "notices.toml"),
     )
-
-
-def _pages(folder: Path) -> Mapping[str, Cause]:
-    return {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(folder.glob("*.toml"))}
 
 
 def _toml(path: Path) -> dict[str, Any]:

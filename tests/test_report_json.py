@@ -12,7 +12,7 @@ from hypothesis import given
 from outcomes import book, outcomes
 from strategies import an_outcome
 
-from mailwhy.model import Fault, NotPlain, Outcome, Password, Protocol, Stage, Tls, Verdict
+from mailwhy.model import Fault, NotPlainError, Outcome, Password, Protocol, Stage, Tls, Verdict
 from mailwhy.record import attempts_of
 from mailwhy.report import render, render_many
 from mailwhy.report.json import times
@@ -106,5 +106,5 @@ def test_commands_carry_the_mailbox() -> None:
     ],
 )
 def test_what_is_not_a_report_is_refused(data: Any) -> None:
-    with pytest.raises(NotPlain):
+    with pytest.raises(NotPlainError):
         attempts_of(data)

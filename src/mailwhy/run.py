@@ -120,9 +120,7 @@ def explain(
     outside = frozenset(facts)
     found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
-    return diagnose.outcome(
-        "explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices
-    )
+    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
 
 
 class Check:
@@ -163,7 +161,8 @@ class Check:
         self.force = force
         self.on_step = on_step
         self.notices: list[Notice] = []
-        self.recorders = tuple(Recorder(target, kind if secret is not None else None) for target in self.targets)
+        used = kind if secret is not None else None
+        self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
         self.finished: str | None = None
         self._smtp_answered: asyncio.Event | None = None
@@ -186,25 +185,18 @@ class Check:
     async def _one(self, recorder: Recorder) -> None:
         from .probe import Way, probe
 
-        def watch(target: Target, step: Step) -> None:
-            if self._leads(target) and step.stage is Stage.AUTH:
-                self._lead_over()
-            if self.on_step:
-                self.on_step(target, step)
-
         try:
-            attempt = await probe(
-                recorder.target,
-                self.credential,
-                self.way or Way(),
-                may_sign_in=self.may_sign_in,
-                on_step=watch,
-                recorder=recorder,
-            )
-            self._remember(attempt)
+            way = self.way or Way()
+            await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
         finally:
             if self._leads(recorder.target):
                 self._lead_over()
+
+    def _watch(self, target: Target, step: Step) -> None:
+        if self._leads(target) and step.stage is Stage.AUTH:
+            self._lead_over()
+        if self.on_step:
+            self.on_step(target, step)
 
     def _leads(self, target: Target) -> bool:
         return target.protocol is Protocol.SMTP and not self.insist
@@ -219,13 +211,15 @@ class Check:
             await self._smtp_answered.wait()
             if reason := self._after_smtp():
                 return reason
-        return self._held_by_ledger(attempt)
+        return None
 
     def _after_smtp(self) -> str | None:
         for recorder in self.recorders:
             if not self._leads(recorder.target):
                 continue
-            reading = diagnose.read(recorder.attempt, self.account, self.knowledge, self.signs, self.as_of, self.facts)
+            reading = diagnose.read(
+                recorder.attempt(), self.account, self.knowledge, self.signs, self.as_of, self.facts
+            )
             if reading.password is Password.REFUSED:
                 return "SMTP refused this password; the same one is not tried again in this run (--all insists)"
             if reading.hit and reading.hit.sign.means and reading.hit.sign.means[0].cause == "account.locked":
@@ -249,7 +243,7 @@ class Check:
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         """One diagnosis a target, in the order of the targets."""
-        attempts = [recorder.attempt for recorder in self.recorders]
+        attempts = [recorder.attempt() for recorder in self.recorders]
         return diagnose.diagnose(attempts, self.account, self.knowledge, self.as_of, self.facts, self.signs)
 
 

@@ -18,7 +18,7 @@ from ._output import Output, output_options
 from ._secret import secret_options, take
 
 if TYPE_CHECKING:
-    from ..probe import Way
+    from ..net import Way
     from ..run import Check
 
 
@@ -70,14 +70,13 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
 @secret_options
 @output_options
 @click.pass_context
-def command(ctx: click.Context, address: str, **given: Any) -> None:
+def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -> None:
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.
 
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
     MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
     """
     knowledge = load()
-    output: Output = given["output"]
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
     cloud = _cloud(given["cloud"], account, knowledge)
@@ -99,12 +98,12 @@ def command(ctx: click.Context, address: str, **given: Any) -> None:
         facts=(*given["facts"], *ready.facts),
         ledger=None,
         force=given["force"],
-        on_step=output.live(),
+        on_step=None,
         knowledge=knowledge,
     )
     outcome = perform(run)
     output.write(outcome, knowledge)
-    ctx.exit(output.status(outcome))
+    ctx.exit(int(outcome.exit))
 
 
 def perform(run: Check) -> Outcome:
@@ -143,7 +142,7 @@ def _targets(
 def _way(given: dict[str, Any]) -> Way:
     import socket
 
-    from ..probe import Timeouts, Way
+    from ..net import Timeouts, Way
 
     families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
     changes: dict[str, Any] = {
@@ -155,5 +154,5 @@ def _way(given: dict[str, Any]) -> Way:
     if given["ehlo"]:
         changes["ehlo"] = given["ehlo"]
     if given["timeout"]:
-        changes["timeouts"] = Timeouts.all(given["timeout"])
+        changes["timeouts"] = Timeouts.capped(given["timeout"])
     return Way(**changes)

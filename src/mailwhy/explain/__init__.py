@@ -47,7 +47,9 @@ def read(
     return concluded(hearing)
 
 
-def listen(hearing: Hearing, _: object, text: str, signs: Signs, scrub: Callable[[str], str] | None, first: int = 1) -> None:
+def listen(
+    hearing: Hearing, _: object, text: str, signs: Signs, scrub: Callable[[str], str] | None, first: int = 1
+) -> None:
     """Adds one piece of text, beginning at line `first`, to the hearing."""
     page = page_of_lines(enumerate(peel(text).split("\n"), first))
     page = _redacted(page, scrub)

@@ -12,7 +12,9 @@ from .text import Page
 
 _SMTP_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE)
 _OTHER_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) (?:[^\n]*?)\bESMTP\b(?P<more>[^\n]*)", re.IGNORECASE)
-_IMAP_POP_GREETING = re.compile(r"Microsoft Exchange (?:Server )?(?:\d{4} )?(?P<protocol>IMAP4|POP3)[^\n\[]*(?P<rest>\[[^\n]*)?")
+_IMAP_POP_GREETING = re.compile(
+    r"Microsoft Exchange (?:Server )?(?:\d{4} )?(?P<protocol>IMAP4|POP3)[^\n\[]*(?P<rest>\[[^\n]*)?"
+)
 # words that only one kind of server says
 _SOFTWARE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(shape, re.IGNORECASE))
@@ -27,7 +29,10 @@ _SOFTWARE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 _CAPABILITIES = (
     (Protocol.SMTP, re.compile(r"\b250[ -]AUTH[ =](?P<words>[A-Z0-9 -]+)")),
-    (Protocol.IMAP, re.compile(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE)),
+    (
+        Protocol.IMAP,
+        re.compile(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE),
+    ),
     (Protocol.POP, re.compile(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)")),
 )
 _MECHANISMS = "LOGIN|PLAIN|XOAUTH2|CRAM-MD5|NTLM|OAUTHBEARER"
@@ -47,8 +52,18 @@ _DIALLED = re.compile(
     rf"|\b(?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*(?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?",
     re.IGNORECASE,
 )
-_PORT = re.compile(r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE)
-_PORT_OF = {143: Protocol.IMAP, 993: Protocol.IMAP, 110: Protocol.POP, 995: Protocol.POP, 25: Protocol.SMTP, 465: Protocol.SMTP, 587: Protocol.SMTP}
+_PORT = re.compile(
+    r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
+)
+_PORT_OF = {
+    143: Protocol.IMAP,
+    993: Protocol.IMAP,
+    110: Protocol.POP,
+    995: Protocol.POP,
+    25: Protocol.SMTP,
+    465: Protocol.SMTP,
+    587: Protocol.SMTP,
+}
 _LOGIN = re.compile(
     r"(?:user ?name|user|login|authuser|LOGIN|auth user|account|AUTH LOGIN|for username|User)[\"']?\s*[=:]?\s*[\[\"'(]?\s*(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)"
 )
@@ -134,7 +149,16 @@ def _kind(text: str, mechanisms: tuple[str, ...]) -> Kind | None:
 def _dialled(text: str) -> tuple[str | None, int | None]:
     for found in _DIALLED.finditer(text):
         host = found["host"] or found["known"]
-        if found["host"] and found["host"].rpartition(".")[2].lower() in ("php", "py", "java", "js", "go", "cs", "log", "net"):
+        if found["host"] and found["host"].rpartition(".")[2].lower() in (
+            "php",
+            "py",
+            "java",
+            "js",
+            "go",
+            "cs",
+            "log",
+            "net",
+        ):
             continue
         port = found["port"] or found["port2"]
         if not port and (alone := _PORT.search(text)):
@@ -145,9 +169,7 @@ def _dialled(text: str) -> tuple[str | None, int | None]:
 
 def _capabilities(text: str) -> dict[Protocol, tuple[str, ...]]:
     return {
-        protocol: tuple(found["words"].split())
-        for protocol, shape in _CAPABILITIES
-        if (found := shape.search(text))
+        protocol: tuple(found["words"].split()) for protocol, shape in _CAPABILITIES if (found := shape.search(text))
     }
 
 

@@ -58,7 +58,10 @@ _REPLY = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
-_NOT_A_CODE = re.compile(r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$", re.IGNORECASE)
+_NOT_A_CODE = re.compile(
+    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
+    re.IGNORECASE,
+)
 _NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
 
 # where the wrapper goes on behind the reply
@@ -254,9 +257,7 @@ _NUMBER = re.compile(
 
 def _words(page: Page, signs: Signs, taken: list[tuple[int, int]]) -> Iterator[Said]:
     """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
-    spans = sorted(
-        span for span in (*_text_hits(page, signs), *_word_hits(page, signs)) if not _inside(span, taken)
-    )
+    spans = sorted(span for span in (*_text_hits(page, signs), *_word_hits(page, signs)) if not _inside(span, taken))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
         if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
@@ -313,7 +314,7 @@ def _worded(page: Page, signs: Signs, start: int, end: int, taken: list[tuple[in
 
 def _with_status(said: Said, piece: str) -> Said:
     """Python's imaplib and imap_tools tell the status apart from the words."""
-    if (found := re.match(r"\"?(NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"](?P<words>.*)$", piece, re.DOTALL)):
+    if found := re.match(r"\"?(NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"](?P<words>.*)$", piece, re.DOTALL):
         words = " ".join(found["words"].split())
         reply = replace(parse(Protocol.IMAP, f"* {found[1]} {words}"), lines=(f"{found[1]} {words}",))
         return replace(said, reply=reply, ok=False)

@@ -42,7 +42,10 @@ _PLACES = tuple(
     )
 )
 _ARGUMENTS = re.compile(r"(?:->|::)\w*(?:login|auth|connect|open)\w*\((?P<arguments>[^()\n]{3,400})\)", re.IGNORECASE)
-_USER_PROMPT = re.compile(r"\b334[ ]VXNlcm5hbWU6[\s\"',;]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|~>)?\s*(?P<user>[A-Za-z0-9+/]{4,}={0,2})", re.IGNORECASE)
+_USER_PROMPT = re.compile(
+    r"\b334[ ]VXNlcm5hbWU6[\s\"',;]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|~>)?\s*(?P<user>[A-Za-z0-9+/]{4,}={0,2})",
+    re.IGNORECASE,
+)
 _PROMPT = re.compile(r"\b334(?:[ ]\S*)?[ \t]*$", re.IGNORECASE)
 _BASE64_LINE = re.compile(r"^[^\n]{0,60}?(?<![\w+/=.-])(?P<secret>[A-Za-z0-9+/]{8,}={0,2})[ \t]*$")
 
@@ -67,7 +70,21 @@ def redact(text: str) -> tuple[str, frozenset[str]]:
 
 
 _HARMLESS = frozenset(
-    {"failed", "redacted", "true", "false", "none", "null", "yes", "no", "incorrect", "authentication", "set", "empty", "command"}
+    {
+        "failed",
+        "redacted",
+        "true",
+        "false",
+        "none",
+        "null",
+        "yes",
+        "no",
+        "incorrect",
+        "authentication",
+        "set",
+        "empty",
+        "command",
+    }
 )
 
 

@@ -63,9 +63,14 @@ class Heard:
             return False
         codes = f"{reply.status} {reply.enhanced}".strip()
         words = squash(reply.text)
-        return codes in _CONSEQUENCE or (
-            reply.status in ("530", "") and ("notauthenticated" in words and "tosend" in words or words.startswith("clientwasnotauth"))
-        ) or (reply.status == "BYE" and "signingoff" in words)
+        return (
+            codes in _CONSEQUENCE
+            or (
+                reply.status in ("530", "")
+                and ("notauthenticated" in words and "tosend" in words or words.startswith("clientwasnotauth"))
+            )
+            or (reply.status == "BYE" and "signingoff" in words)
+        )
 
     def add(self, line: int, reply: Reply, time: str | None) -> None:
         """The same thing once more."""
@@ -187,9 +192,8 @@ def _matters(heard: Heard) -> bool:
     if not heard.said.ok:
         return True
     words = squash(heard.reply.text)
-    return (
-        heard.reply.status == "235"
-        or words.startswith(("logincompleted", "authenticatecompleted", "usersuccessfully", "authenticationsuccessful"))
+    return heard.reply.status == "235" or words.startswith(
+        ("logincompleted", "authenticatecompleted", "usersuccessfully", "authenticationsuccessful")
     )
 
 
@@ -260,5 +264,9 @@ def _opening(protocol: Protocol, context: Context, group: Sequence[Heard]) -> It
         seen = {"host": context.greeted, "software": software}
         yield Step(Stage.GREETING, ok=True, seen={key: value for key, value in seen.items() if value})
     if words := context.capabilities.get(protocol):
-        auth = [w.upper().removeprefix("AUTH=") for w in words if protocol is not Protocol.IMAP or w.upper().startswith("AUTH=")]
+        auth = [
+            w.upper().removeprefix("AUTH=")
+            for w in words
+            if protocol is not Protocol.IMAP or w.upper().startswith("AUTH=")
+        ]
         yield Step(Stage.CAPABILITIES, ok=True, seen={"words": list(words), "auth": auth})

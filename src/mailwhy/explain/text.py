@@ -105,7 +105,9 @@ def _quoted_printable(text: str) -> bool:
 # -- prefixes, taken off line by line ----------------------------------------------------------------------------
 
 _GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
-_QUOTE = re.compile(r"^\s*(?:(?:>(?!>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))")
+_QUOTE = re.compile(
+    r"^\s*(?:(?:>(?!>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+)
 _LEVEL = re.compile(
     r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
 )

@@ -14,7 +14,10 @@ _MONTHS = {
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
 _ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d))?"
 _SHAPES = tuple(
-    re.compile(rf"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?{shape}\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*", re.IGNORECASE)
+    re.compile(
+        rf"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?{shape}\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*",
+        re.IGNORECASE,
+    )
     for shape in (
         rf"(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]\s*{_CLOCK}{_ZONE}",
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(?P<day>\d{{1,2}})[- /](?P<name>[a-z]{{3}})[- /](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",

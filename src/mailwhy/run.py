@@ -12,13 +12,15 @@ asyncio, ssl and the probes are imported inside `check`: `explain` must not pay 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import diagnose
+from .explain import Found
 from .explain import read as read_paste
-from .explain.text import decode
+from .explain.scrub import scrubbed
 from .knowledge import load
 from .model import (
     Account,
@@ -36,6 +38,7 @@ from .model import (
     Step,
     Target,
 )
+from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud
 
@@ -102,25 +105,47 @@ async def check(
 
 
 def explain(
-    text: str | bytes,
+    text: str | bytes | Iterable[bytes],
     *,
     protocol: Protocol | None = None,
     kind: Kind | None = None,
     facts: Iterable[str] = (),
     as_of: str | None = None,
+    scrub: bool = False,
 ) -> Outcome:
     """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
 
+    text: the paste, or a file's bytes in pieces; a JSON report of `check` is judged as what it saw.
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
-    read where the text tells no time (default: today, UTC).
+    read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
     known = load()
     signs = Signs(known.signs.values())
-    day = as_of or datetime.now(UTC).date().isoformat()
     outside = frozenset(facts)
-    found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
-    diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
-    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
+    if isinstance(text, str | bytes) and (report := _report(text)):
+        account, attempts, told, day = report
+        found = Found(attempts, account, ())
+        outside |= told
+        as_of = as_of or day
+    else:
+        found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
+    as_of = as_of or datetime.now(UTC).date().isoformat()
+    diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
+    done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
+    return scrubbed(done) if scrub else done
+
+
+def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
+    """What a report of ours saw: account, attempts, facts from outside and its day; None for any other text."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
+        return None
+    try:
+        plain = json.loads(data)
+        account, attempts = attempts_of(plain)
+        return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # cut, or changed by hand: then it is read like any other paste
 
 
 class Check:

@@ -98,8 +98,10 @@ def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
 
 def _wrapper(said: Said, replies: list[Said], page: Page) -> bool:
     """A server's words without codes, beside a reply with codes: the program's own telling of that reply."""
-    if said.client or said.reply.status or said.reply.enhanced:
+    if said.client or said.reply.status or said.reply.enhanced or not said.sign:
         return False
+    if not (said.sign.match.status or said.sign.match.enhanced):
+        return False  # a detail that servers add without a code (`OAuthLog`)
     index = page.index(said.start)
     return any(not reply.ok and abs(page.index(reply.start) - index) <= 2 for reply in replies)
 
@@ -209,7 +211,7 @@ def mend(piece: str, signs: Signs) -> str:
         squashed = squash(piece)
         for spelling in _spellings(signs):
             if spelling[0] in squashed:
-                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]
+                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
     line = " ".join(piece.split())
     return harmless(_closed(_CLOSING.sub("", line) or line))
 

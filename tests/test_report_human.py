@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from outcomes import BARE, TENANT, book, judged, outcomes, refused
+from outcomes import BARE, IMAP_NO, POP_ERR, TENANT, book, judged, outcomes, refused
 
 from mailwhy.model import Account, Attempt, Fault, Protocol, Reply, Stage, Step, Target, Tls
 from mailwhy.report import Options, render
@@ -24,11 +24,9 @@ def test_the_reply_stands_alone_on_its_line_whatever_the_width(width: int) -> No
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_prose_keeps_to_the_width(width: int) -> None:
-    outcome = outcomes()["tenant-off"]
     for line in human("tenant-off", width=width).splitlines():
-        copyable = line in (TENANT,) or "-Identity" in line or "Format-List" in line
+        copyable = line in (TENANT, IMAP_NO, POP_ERR) or "-Identity" in line or "Format-List" in line
         assert len(line) <= width or copyable or " " not in line.strip(), line
-    assert outcome.findings
 
 
 @pytest.mark.parametrize("name", outcomes())

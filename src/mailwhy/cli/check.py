@@ -155,5 +155,5 @@ def _way(given: dict[str, Any]) -> Way:
     if given["ehlo"]:
         changes["ehlo"] = given["ehlo"]
     if given["timeout"]:
-        changes["timeouts"] = Timeouts.capped(given["timeout"])
+        changes["timeouts"] = Timeouts.all(given["timeout"])
     return Way(**changes)

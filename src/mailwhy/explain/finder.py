@@ -225,7 +225,7 @@ def mend(piece: str, signs: Signs) -> str:
         squashed = squash(piece)
         for spelling in _spellings(signs):
             if spelling[0] in squashed:
-                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]
+                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
     line = " ".join(piece.split())
     return harmless(_closed(_CLOSING.sub("", line) or line))
 

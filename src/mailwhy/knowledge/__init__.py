@@ -60,6 +60,13 @@ def guides() -> Mapping[str, Cause]:
     return {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("guides/*.toml"))}
 
 
+@functools.cache
+def handbook() -> Mapping[str, Cause]:
+    """Every page, guides and causes, without the signs: what browsing needs, in a third of the time of `load`."""
+    causes = {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("causes/*.toml"))}
+    return {**guides(), **causes}
+
+
 def read(home: Path) -> Knowledge:
     """The knowledge in the folder `home` (for tests of single files; everybody else uses `load`)."""
     return Knowledge(

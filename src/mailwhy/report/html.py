@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 
 from .. import __version__
-from ..model import Action, Attempt, Cause, Diagnosis, Knowledge, Outcome, Password, Verdict
+from ..model import Action, Attempt, Cause, Diagnosis, Knowledge, Outcome, Verdict
 from . import Options
 from . import words as w
 
@@ -113,9 +113,9 @@ def _body(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
     for diagnosis in outcome.diagnoses:
         yield from _protocol(diagnosis)
     yield "</section>"
-    if outcome.findings:
+    if w.live_findings(outcome):
         yield f"<section><{level}>Why, and what to do</{level}><ol class=causes>"
-        for finding in outcome.findings:
+        for finding in w.live_findings(outcome):
             cause = w.cause_of(finding, knowledge)
             replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
             facts = (*w.evidence(finding, replies), *((finding.note,) if finding.note else ()))
@@ -157,15 +157,16 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     elif step and step.fault:
         yield f"<p>No reply: {esc(w.FAULTS.get(str(step.fault), str(step.fault)))}.</p>"
     if diagnosis.verdict is not Verdict.NOT_TRIED:
-        yield f"<p>Password: {w.LOOKED[diagnosis.password]}.</p>"
+        yield f"<p>Password: {w.looked(diagnosis)}.</p>"
     yield "</article>"
 
 
 def _waterfall(attempt: Attempt) -> Iterator[str]:
     whole = w.total(attempt) or 1.0
     title = " ".join((w.name(attempt.target.protocol), w.place(attempt.target)))
-    yield f'<table class=stages><caption>{esc(title)}</caption><thead><tr><th scope="col">Stage</th><th scope="col">Result</th>'
-    yield '<th scope="col">Time</th><th scope="col">From start to end</th></tr></thead><tbody>'
+    yield f'<table class=stages><caption>{esc(title)}</caption><thead><tr><th scope="col">Stage</th>'
+    yield '<th scope="col">Result</th><th scope="col">Time</th>'
+    yield '<th scope="col">From start to end</th></tr></thead><tbody>'
     for step in attempt.steps:
         start, length = step.at / whole * 100, max(step.seconds / whole * 100, 0.4)
         tone = "good" if step.ok else "bad"
@@ -198,17 +199,17 @@ def _action(action: Action, outcome: Outcome) -> Iterator[str]:
     text = w.fill(action.text, outcome.account)
     yield f"<li>{esc(': '.join(part for part in (action.where, text) if part))}"
     if action.run:
-        yield f'<pre tabindex="0">{esc(w.fill_command(action.run, outcome.account))}</pre>'
+        yield f'<pre tabindex="0">{esc(w.command(action, outcome.account))}</pre>'
     if action.expect:
         yield f"<span>Expect: {esc(w.fill(action.expect, outcome.account))}</span>"
     yield "</li>"
 
 
 def _ruled_out(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
-    if not outcome.ruled_out:
+    if not w.struck(outcome):
         return
     yield f"<section><{level}>Ruled out</{level}><ul>"
-    for ruled in outcome.ruled_out:
+    for ruled in w.struck(outcome):
         cause = knowledge.cause(ruled.cause)
         yield f"<li>{esc(cause.title if cause else ruled.cause)}: {esc(w.fact_words(ruled.by, knowledge))}</li>"
     yield "</ul></section>"
@@ -216,7 +217,7 @@ def _ruled_out(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[s
 
 def _log(outcome: Outcome, level: str) -> Iterator[str]:
     entries = w.log_entries(outcome)
-    if not entries or all(d.password is Password.ACCEPTED for d in outcome.diagnoses):
+    if not entries:
         return
     yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(w.SIGN_IN_LOG)}</p>"
     yield '<div class=wide tabindex="0"><table><thead><tr>'
@@ -232,7 +233,7 @@ def _charts(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     bars = [(w.SAID[v], count, TONE.get(v, "doubt")) for v, count in verdicts.most_common()]
     yield from _chart("Verdicts", _joined(bars))
-    first = Counter(outcome.findings[0].cause for outcome in outcomes if outcome.findings)
+    first = Counter(live[0].cause for outcome in outcomes if (live := w.live_findings(outcome)))
     named = [(cause.title if (cause := knowledge.cause(i)) else i, n, "bad") for i, n in first.most_common(15)]
     if named:
         yield from _chart("Most likely causes", named)
@@ -262,7 +263,8 @@ def _table(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     yield from (f'<th scope="col">{head}</th>' for head in ("Mailbox", "Result", "Most likely cause", "Must act"))
     yield "</tr></thead><tbody>"
     for number, outcome in enumerate(outcomes, 1):
-        cause = w.cause_of(outcome.findings[0], knowledge) if outcome.findings else None
+        live = w.live_findings(outcome)
+        cause = w.cause_of(live[0], knowledge) if live else None
         yield f'<tr><th scope="row"><a href="#m{number}">{esc(_title(outcome))}</a></th><td>'
         for d in outcome.diagnoses:
             words = f"{w.name(d.attempt.target.protocol)} {w.said(d)}"

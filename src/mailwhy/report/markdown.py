@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .. import __version__
-from ..model import Action, Cause, Diagnosis, Knowledge, Outcome, Password
+from ..model import Action, Cause, Diagnosis, Knowledge, Outcome
 from . import Options
 from . import words as w
 
@@ -51,7 +51,7 @@ def _about(outcome: Outcome, options: Options) -> Iterator[str]:
         ("Account", account.login),
         ("Mailbox", account.mailbox if account.mailbox != account.login else None),
         ("From", account.sender if account.sender != account.login else None),
-        ("Source address", next((e.source for e in w.log_entries(outcome) if e.source), None)),
+        ("Source address", w.source_of(outcome)),
         ("Tested", f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None),
         ("Local time", f"UTC{options.utc_offset}" if options.utc_offset else None),
         ("Tool", f"mailwhy {__version__}, calendar of {outcome.as_of}"),
@@ -73,7 +73,7 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     if attempt.held_back:
         yield f"- Held back: {esc(attempt.held_back)}"
     else:
-        yield f"- Password: {w.LOOKED[diagnosis.password]}"
+        yield f"- Password: {w.looked(diagnosis)}"
     step = w.decisive(attempt)
     if step and step.reply:
         if parts := w.reply_words(step.reply.spoken):
@@ -86,7 +86,7 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _causes(outcome: Outcome, knowledge: Knowledge) -> Iterator[str]:
-    for number, finding in enumerate(outcome.findings, 1):
+    for number, finding in enumerate(w.live_findings(outcome), 1):
         cause = w.cause_of(finding, knowledge)
         yield f"### Cause {number}: {esc(w.clean(cause.title))}"
         yield ""
@@ -97,12 +97,12 @@ def _causes(outcome: Outcome, knowledge: Knowledge) -> Iterator[str]:
         yield from (f"- because {esc(text)}" for text in w.evidence(finding, replies))
         yield ""
         yield from _page(cause, outcome)
-    if outcome.ruled_out:
+    if w.struck(outcome):
         yield "### Ruled out"
         yield ""
-        for ruled in outcome.ruled_out:
-            struck = knowledge.cause(ruled.cause)
-            yield f"- {esc(w.clean(struck.title if struck else ruled.cause))}: {esc(w.fact_words(ruled.by, knowledge))}"
+        for ruled in w.struck(outcome):
+            other = knowledge.cause(ruled.cause)
+            yield f"- {esc(w.clean(other.title if other else ruled.cause))}: {esc(w.fact_words(ruled.by, knowledge))}"
         yield ""
 
 
@@ -124,14 +124,14 @@ def _action(label: str, action: Action, outcome: Outcome) -> Iterator[str]:
     yield "- " + ": ".join(part for part in (label, esc(w.clean(action.where)), esc(text)) if part)
     if action.run:
         yield ""
-        yield from ("  " + line for line in block(w.fill_command(action.run, outcome.account)))
+        yield from ("  " + line for line in block(w.command(action, outcome.account)))
         yield ""
     if action.expect:
         yield f"  Expect: {esc(w.clean(w.fill(action.expect, outcome.account)))}"
 
 
 def _log(outcome: Outcome) -> Iterator[str]:
-    if all(d.password is Password.ACCEPTED for d in outcome.diagnoses) or not w.log_entries(outcome):
+    if not w.log_entries(outcome):
         return
     yield "### Where it stands in the sign-in log"
     yield ""

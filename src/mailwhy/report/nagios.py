@@ -29,8 +29,9 @@ def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
     """One line."""
     state = status(outcome, options)
     text = f"MAILWHY {STATES[state]} - {w.summary_of(outcome).rstrip('.')}"
-    if outcome.findings and state >= 2:
-        text += f": {w.cause_of(outcome.findings[0], knowledge).title}"
+    live = w.live_findings(outcome)
+    if live and state >= 2:
+        text += f": {w.cause_of(live[0], knowledge).title}"
     near = [words for level, words in _limits(outcome, options) if level]
     if near and state in (1, 2):
         text += f" ({near[0]})"

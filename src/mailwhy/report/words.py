@@ -6,14 +6,13 @@ is shown: a server's text must never act on a terminal.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
 
 from ..model import (
     Account,
+    Action,
     Attempt,
     Basis,
     Cause,
@@ -24,12 +23,14 @@ from ..model import (
     Password,
     Protocol,
     Reply,
+    Ruled,
     Stage,
     Step,
     Target,
     Verdict,
 )
 from ..reply import harmless
+from . import powershell
 
 SAID = {
     Verdict.WORKS: "works",
@@ -48,7 +49,7 @@ BASIS = {
     Basis.INFERRED: "inferred, not proven",
 }
 LOOKED = {
-    Password.ACCEPTED: "accepted",
+    Password.ACCEPTED: "accepted",  # see `looked`
     Password.REFUSED: "looked at, and refused",
     Password.NOT_LOOKED_AT: "not looked at",
     Password.NOT_TOLD: "the server does not tell whether it looked",
@@ -56,8 +57,7 @@ LOOKED = {
 CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
 SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
-PLACE = re.compile(r"\{(mailbox|login|sender)\}")
-PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*")
+NOBODY = Account()
 
 
 def clean(text: object) -> str:
@@ -68,6 +68,13 @@ def clean(text: object) -> str:
 def name(protocol: Protocol) -> str:
     """SMTP, IMAP, POP."""
     return protocol.value.upper()
+
+
+def looked(diagnosis: Diagnosis) -> str:
+    """Did the server look at the password?"""
+    if diagnosis.password is Password.ACCEPTED and diagnosis.verdict is not Verdict.WORKS:
+        return "looked at, and probably right: what refuses comes after it"
+    return LOOKED[diagnosis.password]
 
 
 def said(diagnosis: Diagnosis) -> str:
@@ -87,36 +94,33 @@ def place(target: Target) -> str:
     return f"{address} ({tls})" if address and tls else address or tls
 
 
-def quoted(address: str) -> str:
-    """An address as a PowerShell argument: bare where that is safe, else in single quotes that nothing closes."""
-    if PLAIN_ADDRESS.fullmatch(address):
-        return address
-    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", clean(address)) + "'"
-
-
 def fill(text: str, account: Account) -> str:
     """Prose with the addresses filled in; `<mailbox>` where none is known."""
-    return _filled(text, account, clean)
+    return powershell.fill(text, account, clean)
 
 
-def fill_command(text: str, account: Account) -> str:
-    """A command with the addresses filled in, quoted where they need it; in a web address percent-encoded."""
-    return _filled(text, account, _in_url if text.startswith(("GET http", "http")) else quoted)
+def command(action: Action, account: Account) -> str:
+    """What an action says to run, the addresses filled in and quoted for the place where it runs.
+
+    An address that cannot stand in a command leaves its placeholder, `<mailbox>`, which nothing runs.
+    """
+    try:
+        return powershell.command_of(action, account)
+    except ValueError:
+        return powershell.command_of(action, NOBODY)
 
 
-def _in_url(address: str) -> str:
-    return quote(clean(address), safe="@")
-
-
-def _filled(text: str, account: Account, show: Callable[[str], str]) -> str:
-    mailbox = account.mailbox or account.login
-    known = {"mailbox": mailbox, "login": account.login or mailbox, "sender": account.sender or mailbox}
-
-    def shown(found: re.Match[str]) -> str:
-        value = known[found[1]]
-        return show(value) if value else f"<{found[1]}>"
-
-    return PLACE.sub(shown, text)
+def apart(text: str, account: Account) -> str:
+    """One line of `told_apart_by`: a command of a page, or words, with the addresses filled in."""
+    quoting = powershell.quoted
+    if text.startswith("GET https:"):
+        quoting = powershell.url_quoted
+    elif text.startswith(("mailwhy ", "openssl ", "nslookup ")):
+        quoting = powershell.shell_quoted
+    try:
+        return powershell.fill(text, account, quoting)
+    except ValueError:
+        return powershell.fill(text, NOBODY)
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
@@ -193,10 +197,24 @@ class Opening:
     tonight: str
 
 
+def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
+    """The causes worth acting on. Of a protocol that Microsoft removed, none; if all are, that one."""
+    open_ = {f.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for f in d.findings}
+    shut = {d.findings[0].cause for d in outcome.diagnoses if d.verdict is Verdict.RETIRED and d.findings}
+    told = {f.cause for d in outcome.diagnoses for f in d.findings}
+    wanted = open_ or shut
+    return tuple(f for f in outcome.findings if f.cause in wanted or f.cause not in told)
+
+
+def struck(outcome: Outcome) -> tuple[Ruled, ...]:
+    """The causes that were ruled out; those of another protocol are no news."""
+    return tuple(ruled for ruled in outcome.ruled_out if not ruled.by.startswith("protocol="))
+
+
 def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     """What is the matter, who must act, what can be done tonight. One plain line each."""
-    live = tuple(f for f in outcome.findings if f.cause != "service.basic_auth_retired") or outcome.findings
-    if live and outcome.verdict is not Verdict.WORKS:
+    live = live_findings(outcome)
+    if live and outcome.verdict not in (Verdict.WORKS, Verdict.RETIRED):
         return _with_cause(outcome, live, knowledge)
     summary = summary_of(outcome)
     endings = {
@@ -214,7 +232,7 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
 def _with_cause(outcome: Outcome, live: tuple[Finding, ...], knowledge: Knowledge) -> Opening:
     first = cause_of(live[0], knowledge)
     refused = outcome.verdict in (Verdict.NARROWED, Verdict.NAMED) and len(live) > 1
-    title = f"{len(live)} causes fit, first: {first.title}" if refused else first.title
+    title = f"The most likely of {len(live)} causes: {first.title}" if refused else first.title
     owners = list(dict.fromkeys(o for f in live[:3] if (o := cause_of(f, knowledge).owner)))
     who = (f"the {owners[0]}" if " " in owners[0] else owners[0]) if owners else "the mail administrator"
     others = ", ".join(owners[1:])
@@ -281,7 +299,7 @@ class LogEntry:
 
 
 def log_entries(outcome: Outcome) -> tuple[LogEntry, ...]:
-    """Where to look in the sign-in log: for each sign-in that Exchange Online answered."""
+    """Where to look in the sign-in log: for each sign-in that Exchange Online refused, and did not stop before."""
     return tuple(dict.fromkeys(e for d in outcome.diagnoses if (e := _log_entry(d))))
 
 
@@ -289,9 +307,20 @@ def _log_entry(diagnosis: Diagnosis) -> LogEntry | None:
     attempt = diagnosis.attempt
     if "service=exchange-online" not in diagnosis.facts or not attempt.stage(Stage.AUTH):
         return None
-    source = next((clean(s.seen["source"]) for s in attempt.steps if s.seen.get("source")), "")
+    if diagnosis.verdict in (Verdict.RETIRED, Verdict.WORKS):
+        return None
+    source = _source(attempt)
     user = clean(diagnosis.account.login or diagnosis.account.mailbox or "")
     return LogEntry(user, _window(attempt), source, CLIENT_APP[attempt.target.protocol])
+
+
+def source_of(outcome: Outcome) -> str:
+    """Our own address as a server saw it, or ""."""
+    return next((found for d in outcome.diagnoses if (found := _source(d.attempt))), "")
+
+
+def _source(attempt: Attempt) -> str:
+    return next((clean(s.seen["source"]) for s in attempt.steps if s.seen.get("source")), "")
 
 
 def _window(attempt: Attempt) -> str:
@@ -319,7 +348,7 @@ def lines_words(attempt: Attempt) -> str:
     seen = attempt.seen
     if not seen:
         return ""
-    words = ", ".join(_ranges(seen.lines))
+    words = ", ".join(ranges(seen.lines))
     words = f"line{'s' if len(seen.lines) != 1 else ''} {words}" if words else "in the text"
     more = [f"{seen.count} times"] if seen.count > 1 else []
     more += [f"first {clean(seen.first)}"] if seen.first else []
@@ -327,7 +356,7 @@ def lines_words(attempt: Attempt) -> str:
     return f"{words} ({', '.join(more)})" if more else words
 
 
-def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+def ranges(numbers: Iterable[int]) -> Iterator[str]:
     """3, 4, 5, 9 as `3-5`, `9`; at most six of them."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):

@@ -22,20 +22,49 @@ FAULTS = [sign for sign in KNOWN.signs.values() if sign.match.fault]
 
 # The one list of cause ids; a sign may name a cause before its page exists, but none that is not here.
 CAUSES = frozenset(
-    """
-    credentials.wrong credentials.account_password_under_mfa credentials.app_password_not_honoured
-    credentials.username_not_upn account.locked account.malicious_ip_block account.sign_in_blocked
-    account.password_expired account.unlicensed_or_no_mailbox account.federation_unreachable
-    org.security_defaults org.conditional_access org.auth_policy_blocks_basic org.smtp_auth_disabled
-    org.smtp_basic_auth_default_off mailbox.smtp_auth_disabled mailbox.imap_disabled mailbox.pop_disabled
-    service.basic_auth_retired service.oauth_flow_not_supported service.throttled service.transient
-    client.no_auth_attempted client.unsupported_mechanism client.starttls_required client.tls_too_old
-    client.wrong_port_or_tls_mode client.wrong_host client.protocol_error client.ca_store_missing
-    sender.send_as_denied sender.restricted_outbound_spam relay.not_permitted relay.client_ip_blocklisted
-    network.dns network.port_blocked network.tls_interception network.smtp_redirected
-    oauth.missing_permission_or_scope oauth.service_principal_not_registered oauth.token_invalid_or_expired
-    oauth.token_user_mismatch oauth.client_registration_wrong oauth.mfa_or_consent_required
-    """.split()
+    f"{group}.{name}"
+    for group, names in {
+        "credentials": ("wrong", "account_password_under_mfa", "app_password_not_honoured", "username_not_upn"),
+        "account": (
+            "locked",
+            "malicious_ip_block",
+            "sign_in_blocked",
+            "password_expired",
+            "unlicensed_or_no_mailbox",
+            "federation_unreachable",
+        ),
+        "org": (
+            "security_defaults",
+            "conditional_access",
+            "auth_policy_blocks_basic",
+            "smtp_auth_disabled",
+            "smtp_basic_auth_default_off",
+        ),
+        "mailbox": ("smtp_auth_disabled", "imap_disabled", "pop_disabled"),
+        "service": ("basic_auth_retired", "oauth_flow_not_supported", "throttled", "transient"),
+        "client": (
+            "no_auth_attempted",
+            "unsupported_mechanism",
+            "starttls_required",
+            "tls_too_old",
+            "wrong_port_or_tls_mode",
+            "wrong_host",
+            "protocol_error",
+            "ca_store_missing",
+        ),
+        "sender": ("send_as_denied", "restricted_outbound_spam"),
+        "relay": ("not_permitted", "client_ip_blocklisted"),
+        "network": ("dns", "port_blocked", "tls_interception", "smtp_redirected"),
+        "oauth": (
+            "missing_permission_or_scope",
+            "service_principal_not_registered",
+            "token_invalid_or_expired",
+            "token_user_mismatch",
+            "client_registration_wrong",
+            "mfa_or_consent_required",
+        ),
+    }.items()
+    for name in names
 )
 
 # Every distinct text of field reports, and the sign that must speak for it.
@@ -102,7 +131,7 @@ SMTP_TEXTS = {
     "Requested auth method not available": "client-no-mechanism",
     "connect ETIMEDOUT 192.0.2.1:587": "client-connect-timeout",
     "An attempt was made to access a socket in a way forbidden by its access permissions": "client-connect-timeout",
-    "80040213": "client-connect-timeout",
+    "The transport failed to connect to the server.": "client-connect-timeout",
     "An existing connection was forcibly closed by the remote host": "client-connection-reset",
     "TcpTestSucceeded : False": "client-connect-timeout",
     "535 Incorrect authentication data": "smtp-535-exim",
@@ -190,6 +219,7 @@ def test_the_file_is_complete(sign: Sign) -> None:
     assert sign.means
     assert sign.family in ("microsoft", "any")
     match = sign.match
+    assert not any(word.isdigit() for word in match.word), "a bare number is said by everything"
     assert match.text or match.word or match.fault or match.status or match.enhanced
     assert not (match.fault and (match.text or match.status)), "a fault has no words"
     for text in match.text:

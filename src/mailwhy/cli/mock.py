@@ -16,6 +16,7 @@ import click
 
 from ..mock import lines
 from ..mock.certs import MissingExtraError
+from ..mock.control import Control
 from ..mock.load import BadTenantError, builtin, read
 from ..mock.serve import LISTENERS, LOOPBACK, Servers, serve
 from ..mock.settings import BadSettingError, parse
@@ -45,6 +46,7 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
 @click.option("--smtp-port", type=int, metavar="PORT", help="A fixed port for SMTP with STARTTLS.")
 @click.option("--imap-port", type=int, metavar="PORT", help="A fixed port for IMAP with implicit TLS.")
 @click.option("--pop-port", type=int, metavar="PORT", help="A fixed port for POP with implicit TLS.")
+@click.option("--control-port", default=0, metavar="PORT", help="The port of the control interface (any free one).")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="Where to write the CA's certificate.")
 @click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Write ports and accounts here, as JSON, when ready."
@@ -61,6 +63,7 @@ def command(
     smtp_port: int | None,
     imap_port: int | None,
     pop_port: int | None,
+    control_port: int,
     ca_file: Path | None,
     ready_file: Path | None,
     as_json: bool,
@@ -83,8 +86,12 @@ def command(
 
     async def run() -> None:
         async with serve(world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file) as servers:
-            _tell(servers, as_json, ready_file)
-            await _until_stopped()
+            control = Control(world, lambda: lines.ready(servers))
+            try:
+                _tell(servers, await control.start(LOOPBACK, control_port), as_json, ready_file)
+                await _until_stopped()
+            finally:
+                await control.stop()
 
     try:
         asyncio.run(run())
@@ -97,8 +104,8 @@ def command(
         raise SystemExit(Exit.UNKNOWN) from None
 
 
-def _tell(servers: Servers, as_json: bool, ready_file: Path | None) -> None:
-    data: dict[str, Any] = lines.ready(servers)
+def _tell(servers: Servers, control: str, as_json: bool, ready_file: Path | None) -> None:
+    data: dict[str, Any] = lines.ready(servers, control)
     if ready_file:
         waiting = ready_file.with_name(ready_file.name + ".part")
         waiting.write_text(json.dumps(data) + "\n", encoding="utf-8")
@@ -106,7 +113,7 @@ def _tell(servers: Servers, as_json: bool, ready_file: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(data))
         return
-    for line in lines.summary(servers):
+    for line in lines.summary(servers, control):
         click.echo(line)
     click.echo("\nStop with Ctrl-C.")
 

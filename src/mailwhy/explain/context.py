@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..model import Kind, Protocol
 from ..reply import ENCODED_NAME, front_end
-from .redact import user_told
+from .scrub import user_told
 from .text import Page
 
 _SMTP_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE)

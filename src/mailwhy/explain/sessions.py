@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Speaker, Stage, Step, Target
-from ..reply import ENHANCED
-from ..signs import squash
-from .context import Context
-from .finder import Said
+from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Stage, Step, Target
+from ..signs import Signs, squash
+from .context import Context, context_of
+from .finder import Said, find
+from .scrub import redact
 from .text import Page
 from .times import seconds_between
 
@@ -42,6 +42,7 @@ class Heard:
     last: str | None = None
     moments: int = 0
     last_line: int = 0
+    page: int = 0
 
     @property
     def reply(self) -> Reply:
@@ -67,7 +68,7 @@ class Heard:
             codes in _CONSEQUENCE
             or (
                 reply.status in ("530", "")
-                and ("notauthenticated" in words and "tosend" in words or words.startswith("clientwasnotauth"))
+                and (("notauthenticated" in words and "tosend" in words) or words.startswith("clientwasnotauth"))
             )
             or (reply.status == "BYE" and "signingoff" in words)
         )
@@ -101,8 +102,15 @@ class Hearing:
         self.context = Context()
         self._heard: dict[tuple[Protocol, str], Heard] = {}
 
+    def listen(self, page: Page, signs: Signs) -> None:
+        """Takes the secrets out of a page, and adds what is said in it."""
+        text, _ = redact(page.text)
+        lines = zip(page.lines, text.split("\n"), strict=True)
+        page = Page(tuple(replace(line, text=words) for line, words in lines))
+        self.add(page, find(page, signs, self.hint), context_of(page))
+
     def add(self, page: Page, said: Iterable[Said], context: Context) -> None:
-        """Everything said in one page, in order."""
+        """Everything said in one page, in order; a line that was there in the page before counts once."""
         self.context = self.context.joined(context)
         for each in said:
             protocol = self._protocol(each, context)
@@ -113,8 +121,11 @@ class Hearing:
                 if len(self._heard) >= MOST_HEARD:
                     continue
                 heard = self._heard[key] = Heard(each, protocol, [], len(self._heard))
+            elif line <= heard.last_line and heard.page != page.lines[0].number:
+                continue  # windows overlap
             elif len(each.reply.line) > len(heard.reply.line) and not heard.reply.time:
                 heard.said = replace(each, start=heard.said.start)  # the fuller telling is kept
+            heard.page = page.lines[0].number
             heard.add(line, each.reply, page.time(each.start))
 
     def _protocol(self, said: Said, context: Context) -> Protocol:
@@ -126,11 +137,6 @@ class Hearing:
         groups = _grouped(_whole([heard for heard in self._heard.values() if _matters(heard)]))
         built = [(self._importance(group), self._attempt(group)) for group in groups]
         return tuple(attempt for _, attempt in sorted(built, key=lambda pair: pair[0]))
-
-    @property
-    def greeted_only(self) -> bool:
-        """A greeting, and nothing after it."""
-        return bool(self._heard) and not any(_matters(heard) for heard in self._heard.values())
 
     def _importance(self, group: Sequence[Heard]) -> tuple[int, int]:
         def rank(heard: Heard) -> int:

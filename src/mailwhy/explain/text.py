@@ -12,7 +12,6 @@ import codecs
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,13 +36,13 @@ def encoding_of(start: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def decode(data: bytes) -> str:
-    """The bytes as text: UTF-16 and UTF-8 where they are, Latin-1 where neither fits. Never raises."""
-    name, skip = encoding_of(data)
-    try:
-        return data[skip:].decode(name)
-    except UnicodeDecodeError:
-        return data[skip:].decode("latin-1" if name == "utf-8" else name, "replace")
+def _as_latin_1(problem: UnicodeError) -> tuple[str, int]:
+    if not isinstance(problem, UnicodeDecodeError):
+        raise problem
+    return problem.object[problem.start : problem.end].decode("latin-1"), problem.end
+
+
+codecs.register_error("latin-1-bytes", _as_latin_1)
 
 
 # -- layers, taken off over the whole text -----------------------------------------------------------------------
@@ -73,7 +72,7 @@ def _written(found: re.Match[str]) -> str:
 
 
 def _octets(found: re.Match[str]) -> str:
-    text = decode(bytes.fromhex(found.group().replace("=", "")))
+    text = bytes.fromhex(found.group().replace("=", "")).decode("utf-8", "latin-1-bytes")
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -200,12 +199,7 @@ class Page:
 
 def page_of(text: str, first: int = 1) -> Page:
     """The paste (or a window of it that begins at line `first`) as a page."""
-    return page_of_lines(enumerate(peel(text).split("\n"), first))
-
-
-def page_of_lines(lines: Iterable[tuple[int, str]]) -> Page:
-    """Peeled lines with their numbers, as a page."""
-    return Page(tuple(line_of(number, line) for number, line in lines))
+    return Page(tuple(line_of(number, line) for number, line in enumerate(peel(text).split("\n"), first)))
 
 
 class Squashed:

@@ -13,7 +13,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import Calendar, Cause, Cloud, Fault, Knowledge, NotPlainError, Protocol, Rule, Sign, Stage, from_plain
+from ..model import (
+    Blind,
+    Calendar,
+    Cause,
+    Cloud,
+    Fault,
+    Knowledge,
+    NotPlainError,
+    Protocol,
+    Rule,
+    Sign,
+    Stage,
+    from_plain,
+)
 
 HOME = Path(__file__).parent
 
@@ -65,6 +78,7 @@ def read(home: Path) -> Knowledge:
         calendar=_build(Calendar, home / "timeline.toml", _toml(home / "timeline.toml")),
         clouds=_entries(Cloud, home / "clouds.toml"),
         notices=_entries(Rule, home / "notices.toml"),
+        blind=_entries(Blind, home / "blind.toml"),
     )
 
 

@@ -169,7 +169,7 @@ class Smtp:
             text = f"535 5.7.3 Authentication unsuccessful {it.trailer}"
         else:
             closed = it.sign_in(pair[0], pair[1], kind, mechanism)
-            if closed is None:
+            if closed is None or closed.stage is Stage.USE:
                 self.refused = ""
                 yield say("235 2.7.0 Authentication successful", Stage.AUTH)
                 return
@@ -260,7 +260,7 @@ class Smtp:
         sender, recipients, self.sender, self.recipients = self.sender or "", self.recipients, None, []
         cause = self.send_gate(sender)
         if cause:
-            text = it.refusal(cause, "DATA", Kind.PASSWORD, "data")
+            text = it.refusal(cause, "DATA", Kind.PASSWORD, "use")
             who = it.signed_in.address if it.signed_in else ""
             yield say(SEND_AS.sub(lambda _: f"SendAsDenied; {who} not allowed to send as {sender}", text))
             return
@@ -280,6 +280,8 @@ class Smtp:
             return "sender.send_as_denied"
         if box.restricted:
             return "sender.restricted_outbound_spam"
+        if self.it.closed:
+            return self.it.closed.cause
         return "service.throttled" if self.it.world.too_many_messages(signed.address, signed.tenant) else ""
 
     def rset(self, _: bytes) -> Part:

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from ..model import Protocol
+from ..model import Kind, Protocol
 from .front import FRONTS
+from .says import Spoken
 from .serve import Servers
+from .session import facts_for
 from .state import Account, login_of, secret_of
 from .world import World
 
@@ -129,8 +131,17 @@ def overview(world: World) -> Iterator[str]:
         for address, account in tenant.accounts.items():
             yield f"  {login_of(address, account)}  {secret_of(account)}"
             yield f"      {account.about}" + (f" ({closes(account)})" if account.closes else "")
-            known = FRONTS[tenant.org.service, tenant.org.cloud].facts | {f"credential={account.kind}"}
             for name, cause in account.closes.items():
                 if cause:
-                    spoken = world.voice.say(cause, Protocol(name), known)
+                    spoken = said(world, address, account, Protocol(name))
                     yield f"      {name}: {spoken.text}" + ("  [assumed]" if spoken.assumed else "")
+
+
+def said(world: World, address: str, account: Account, protocol: Protocol) -> Spoken:
+    """What the account's sign-in is answered in this protocol."""
+    login, kind = login_of(address, account), Kind(account.kind)
+    it, closed = world.judge(protocol, login, secret_of(account), kind)
+    front = FRONTS[it.tenant.org.service, it.tenant.org.cloud]
+    cause = closed.cause if closed else ""
+    where = closed.stage.value if closed else "auth"
+    return world.voice.say(cause, protocol, facts_for(front, protocol, kind, cause, login), where)

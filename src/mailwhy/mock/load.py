@@ -17,8 +17,9 @@ from datetime import date
 from pathlib import Path
 
 from ..model import NotPlainError, Protocol, from_plain
+from .faults import BadFaultError, fault
 from .front import FRONTS
-from .state import Tenant
+from .state import Account, Tenant
 
 HOME = Path(__file__).parent / "tenants"
 
@@ -65,18 +66,27 @@ def _problem(tenant: Tenant) -> str:
     policy = org.default_authentication_policy
     if policy and policy not in org.authentication_policies:
         return f"org.default_authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
-    domains = (tenant.domain, *tenant.domains)
     for address, account in tenant.accounts.items():
-        where = f'accounts."{address}"'
-        if address.rpartition("@")[2] not in domains:
-            return f"{where}: the address is not of {tenant.domain}; add its domain to `domains`, or mend the address"
-        policy = account.user.authentication_policy
-        if policy and policy not in org.authentication_policies:
-            return f"{where}.user.authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
-        if unknown := set(account.closes) - {each.value for each in Protocol}:
-            return f"{where}.closes: {min(unknown)!r} is no protocol; use smtp, imap or pop"
-        if account.kind not in ("password", "oauth"):
-            return f"{where}.kind: {account.kind!r} is neither password nor oauth"
-        if account.kind == "oauth" and account.secret is None:
-            return f"{where}.secret: the key is missing; with kind oauth it names a token of [tokens]"
+        if problem := _account_problem(tenant, address, account):
+            return f'accounts."{address}"{problem}'
+    return ""
+
+
+def _account_problem(tenant: Tenant, address: str, account: Account) -> str:
+    if address.rpartition("@")[2] not in (tenant.domain, *tenant.domains):
+        return f": the address is not of {tenant.domain}; add its domain to `domains`, or mend the address"
+    policy = account.user.authentication_policy
+    if policy and policy not in tenant.org.authentication_policies:
+        return f".user.authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
+    if unknown := set(account.closes) - {each.value for each in Protocol}:
+        return f".closes: {min(unknown)!r} is no protocol; use smtp, imap or pop"
+    if account.kind not in ("password", "oauth"):
+        return f".kind: {account.kind!r} is neither password nor oauth"
+    if account.kind == "oauth" and account.secret is None:
+        return ".secret: the key is missing; with kind oauth it names a token of [tokens]"
+    try:
+        for each in account.faults:
+            fault(each)
+    except BadFaultError as why:
+        return f".faults: {str(why).removeprefix('fault: ')}"
     return ""

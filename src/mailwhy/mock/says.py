@@ -22,8 +22,8 @@ PLAIN_REFUSAL = {
 # what can be an answer there: the refusal of AUTH is 535 (and 550 5.7.30), the one of a message is not
 ANSWERS = {
     (Protocol.SMTP, "auth"): re.compile(r"^(?:535|550 5\.7\.30|454|432|421)[ -]"),
-    (Protocol.SMTP, "data"): re.compile(r"^(?!535|530|504|503|501|451 5\.7\.3)[45]\d\d[ -]"),
     (Protocol.IMAP, "auth"): re.compile(r"^(?:\S+ )?(?:NO|BAD (?!User is authenticated))"),
+    (Protocol.SMTP, "use"): re.compile(r"^(?!535|530|504|503|501|451 5\.7\.3)[45]\d\d[ -]"),
     (Protocol.IMAP, "use"): re.compile(r"^(?:\S+ )?BAD\b"),
     (Protocol.POP, "auth"): re.compile(r"^-ERR\b"),
 }
@@ -78,7 +78,7 @@ class Voice:
         """Every text for this cause, best first.
 
         known   the facts that hold for server and sign-in
-        where   what is being answered: "auth", "use" (IMAP, after the sign-in) or "data" (SMTP, a whole message)
+        where   what is being answered: "auth", or "use": IMAP after the sign-in, SMTP a whole message
         """
         found = list(self._spoken(cause, protocol, known, where))
         found.sort(key=lambda pair: pair[0])
@@ -91,11 +91,11 @@ class Voice:
 
     def _spoken(
         self, cause: str, protocol: Protocol, known: frozenset[str], where: str
-    ) -> Iterator[tuple[tuple[int, int, int, int, str], Spoken]]:
+    ) -> Iterator[tuple[tuple[int, int, int, int, int, str], Spoken]]:
         for sign in self._knowledge.signs.values():
             if sign.speaker is not Speaker.SERVER or sign.protocol not in (None, protocol):
                 continue
-            if not ANSWERS[protocol, where].match(sign.example) or contradicted(sign.shows, known):
+            if not ANSWERS[protocol, where].match(sign.example) or contradicted(_family(sign.shows, known), known):
                 continue
             for place, meaning in enumerate(sign.means):
                 if meaning.cause != cause or not meaning.spoken or set(meaning.unless) & known:
@@ -105,8 +105,18 @@ class Voice:
                 exact = 0 if set(meaning.given) & known else 1
                 # on IMAP and POP the reply hardly ever names the reason (facts: imap-pop 1.1)
                 plain = 0 if own(sign.example, protocol, NO_TRAILER) == PLAIN_REFUSAL[protocol] else 1
-                yield (exact, plain, place, len(sign.means), sign.id), Spoken(sign.example, sign, meaning)
+                yield (
+                    (exact, plain, place, len(sign.means), len(sign.example), sign.id),
+                    Spoken(sign.example, sign, meaning),
+                )
                 break
+
+
+def _family(shows: Sequence[str], known: frozenset[str]) -> Sequence[str]:
+    """Personal accounts and High Volume Email answer at Exchange Online's own front ends, in its words."""
+    if known & {"service=outlook-com", "service=hve"}:
+        return [fact for fact in shows if fact != "service=exchange-online"]
+    return shows
 
 
 # facts without a value that hold only where they are known

@@ -19,10 +19,11 @@ from datetime import date
 from pathlib import Path
 
 from ..model import Protocol, Tls
-from .certs import Certificates, shared
+from .certs import GOOD, Certificates, shared
 from .dialogue_imap import Imap
 from .dialogue_pop import Pop
 from .dialogue_smtp import Smtp
+from .faults import ALERT, Faults, closing, send
 from .front import Front
 from .load import builtin, read
 from .session import Session
@@ -118,6 +119,12 @@ class Servers:
             port = listener.sockets[0].getsockname()[1]
             self.addresses.append(Address(protocol, host, port, tls, front.id))
 
+    def reset(self) -> None:
+        """Back to the start; open connections are cut, so that nothing of before can reach what comes now."""
+        for wire in list(self._wires):
+            wire.transport.abort()
+        self.world.reset()
+
     async def stop(self) -> None:
         """Closes everything: no listener, no connection, no task is left."""
         for listener in self._listeners:
@@ -135,35 +142,65 @@ class Servers:
         """One connection, from its first octet to its last."""
         self._wires.add(wire)
         session: Session | None = None
+        faults = Faults(self.world.faults, self.world.faults_met, protocol, tls, front.id)
         try:
-            if tls is Tls.IMPLICIT:
-                await wire.start_tls(self._certificates.context())
+            if (tls is Tls.IMPLICIT and not faults.handshake("clear_on_tls")) or (
+                tls is Tls.STARTTLS and faults.handshake("tls_on_clear")
+            ):
+                await self._start_tls(wire, faults)
             session = Session(self.world, front, protocol, wire.peer, wire.tls, self.delay)
-            await self._converse(wire, session)
+            await self._converse(wire, session, faults)
+            await closing(wire, faults)
         except (GoneError, ConnectionError):
-            pass  # the client has left; that is its right
+            pass  # the client has left, or a fault has ended it
         finally:
             if session:
-                session.seen.over = True
+                session.end()
             wire.close()
             self._wires.discard(wire)
 
-    async def _converse(self, wire: Wire, session: Session) -> None:
+    async def _start_tls(self, wire: Wire, faults: Faults) -> None:
+        if faults.handshake("tls_refused"):
+            await wire.read()  # the ClientHello
+            await wire.write(ALERT)
+            raise GoneError
+        certificate, version = faults.handshake("certificate"), faults.handshake("tls_version")
+        await wire.start_tls(
+            self._certificates.context(certificate.value if certificate else GOOD, version.value if version else "")
+        )
+
+    async def _converse(self, wire: Wire, session: Session, faults: Faults) -> None:
         talk = Talk(dialogue(session))
+
+        def news() -> None:
+            talk.poke()
+            wire.poke()
+
+        store = self.world.store
+        store.watchers.add(news)
+        try:
+            await self._act(wire, session, talk, faults)
+        finally:
+            store.watchers.discard(news)
+
+    async def _act(self, wire: Wire, session: Session, talk: Talk, faults: Faults) -> None:
         while not talk.ended:
             for act in talk.acts():
                 if isinstance(act, Say):
-                    await wire.write(act.data)
+                    faults.signed_in_as(session.mailbox, session.faults)
+                    await send(wire, act.data, act.stage, faults)
                 elif isinstance(act, Wait):
                     await asyncio.sleep(act.seconds)
                     talk.resume()
                 elif isinstance(act, StartTls):
-                    await wire.start_tls(self._certificates.context())
+                    await self._start_tls(wire, faults)
                     session.tls = wire.tls
                     talk.resume()
                 elif isinstance(act, Close):
                     return
-            talk.feed(await wire.read())
+            data = await wire.read()
+            if data or wire.closed:
+                talk.feed(data)
 
 
 def dialogue(session: Session) -> Dialogue:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..model import Kind, Protocol, Stage
+from .faults import Fault, fault
 from .front import Front
 from .says import Spoken, Trailer, for_command, own
 from .tenant import Closed, SignIn
@@ -34,6 +35,7 @@ class Session:
     seen: Seen = field(init=False)
     signed_in: SignIn | None = None
     closed: Closed | None = None
+    named: str = ""
 
     def __post_init__(self) -> None:
         at = self.world.now().isoformat(timespec="milliseconds")
@@ -60,23 +62,45 @@ class Session:
         """Tries to sign in; the first closed gate, if any. IMAP may sign in and show a closed gate afterwards."""
         it, closed = self.world.sign_in(self.protocol, login, secret, kind, mechanism, self.seen)
         self.closed = closed
+        self.named = it.address
         if closed is None or closed.stage is Stage.USE:
             self.signed_in = it
         return closed
 
+    @property
+    def mailbox(self) -> str:
+        """The mailbox that somebody has named here, whether or not the sign-in was good."""
+        return self.named
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults of this mailbox."""
+        found = self.world.owner(self.named) if self.named else None
+        return [fault(each) for each in found[1].faults] if found else []
+
+    def end(self) -> None:
+        """The connection is over."""
+        self.seen.over = True
+
     def say(self, cause: str, kind: Kind = Kind.PASSWORD, where: str = "auth") -> Spoken:
         """The text for a cause here, as its sign has it."""
-        known = self.front.facts | {f"credential={kind.value}"}
-        if cause == "org.smtp_basic_auth_default_off":
-            known |= {f"off_by_default.{self.protocol.value}"}
-        if self.seen.login and "@" not in self.seen.login:
-            known |= {"login.bare"}
+        known = facts_for(self.front, self.protocol, kind, cause, self.seen.login)
         return self.world.voice.say(cause, self.protocol, known, where)
 
     def refusal(self, cause: str, command: str, kind: Kind, where: str = "auth") -> str:
         """The text for a cause, with our trailer, in the words that fit the command."""
         text = own(self.say(cause, kind, where).text, self.protocol, self.trailer)
         return for_command(text, self.protocol, command, kind)
+
+
+def facts_for(front: Front, protocol: Protocol, kind: Kind, cause: str, login: str) -> frozenset[str]:
+    """What is known where a cause is to be put into words."""
+    known = {*front.facts, f"credential={kind.value}"}
+    if cause == "org.smtp_basic_auth_default_off":
+        known.add(f"off_by_default.{protocol.value}")
+    if login and "@" not in login:
+        known.add("login.bare")
+    return frozenset(known)
 
 
 def unbase64(line: bytes) -> str | None:

@@ -118,6 +118,8 @@ class Mailbox:
     licensed: bool = True
     shared: bool = False
     restricted: bool = False
+    throttled: bool = False
+    unavailable: bool = False
     aliases: tuple[str, ...] = ()
     send_as: tuple[str, ...] = ()
     full_access: tuple[str, ...] = ()

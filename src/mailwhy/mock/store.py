@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -63,6 +64,12 @@ class Store:
     def __init__(self) -> None:
         self._boxes: dict[str, dict[str, Folder]] = {}
         self.messages: list[Mail] = []
+        self.watchers: set[Callable[[], None]] = set()
+
+    def changed(self) -> None:
+        """Tells whoever waits (IDLE) that there is mail."""
+        for watcher in list(self.watchers):
+            watcher()
 
     def folders(self, address: str) -> dict[str, Folder]:
         """The folders of a mailbox, made when first asked for."""

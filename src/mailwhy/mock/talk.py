@@ -22,7 +22,9 @@ MAX_LINE = 65_536  # octets; Exchange's own limits are smaller, and are the dial
 
 @dataclass(frozen=True, slots=True)
 class ReadLine:
-    """Wants one line."""
+    """Wants one line; with `poked`, also `POKED` when something has happened that the client should hear of."""
+
+    poked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Close:
 
 
 READ_LINE = ReadLine()
+POKED = b"\n"  # no line can be this: lines come without their end
 START_TLS = StartTls()
 CLOSE = Close()
 
@@ -78,6 +81,7 @@ class Talk:
         self._ended = False
         self._eof = False
         self._held = False
+        self._poked = False
         self._answer: bytes | None = None
 
     @property
@@ -91,6 +95,10 @@ class Talk:
             self._buffer += data
         else:
             self._eof = True
+
+    def poke(self) -> None:
+        """Something has happened; a dialogue that waits with `poked` goes on."""
+        self._poked = True
 
     def resume(self) -> None:
         """The driver has done the Wait or the START_TLS."""
@@ -129,6 +137,10 @@ class Talk:
             del self._buffer[: self._want.octets]
             return True
         end = self._buffer.find(b"\n")
+        if end < 0 and self._poked and isinstance(self._want, ReadLine) and self._want.poked:
+            self._poked = False
+            self._answer = POKED
+            return True
         if end < 0 and len(self._buffer) <= MAX_LINE:
             return self._eof
         end = min(end, MAX_LINE) if end >= 0 else MAX_LINE

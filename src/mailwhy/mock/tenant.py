@@ -224,6 +224,16 @@ def licence(it: SignIn) -> str | None:
     return "account.unlicensed_or_no_mailbox" if it.account and not it.account.mailbox.licensed else None
 
 
+def throttled(it: SignIn) -> str | None:
+    """The service asks this mailbox to come back later."""
+    return "service.throttled" if it.account and it.account.mailbox.throttled else None
+
+
+def unavailable(it: SignIn) -> str | None:
+    """The service cannot open this mailbox just now."""
+    return "service.transient" if it.account and it.account.mailbox.unavailable else None
+
+
 ENTRA: Mapping[str, Gate] = {
     "malicious_ip": malicious_ip,
     "known": known,
@@ -238,10 +248,19 @@ ENTRA: Mapping[str, Gate] = {
     "token": token,
     "token_user": token_user,
 }
-GATES: Mapping[str, Gate] = {"retired": retired, "policy": policy, "switch": switch, **ENTRA, "licence": licence}
+SERVICE: Mapping[str, Gate] = {"throttled": throttled, "unavailable": unavailable}
+GATES: Mapping[str, Gate] = {
+    "retired": retired,
+    "policy": policy,
+    "switch": switch,
+    **ENTRA,
+    "licence": licence,
+    **SERVICE,
+}
 
 SMTP_ORDER = tuple(GATES)
-POP_ORDER = IMAP_ORDER = (*(name for name in GATES if name not in ("switch", "licence")), "licence", "switch")
+_LATE = ("licence", "switch", *SERVICE)
+POP_ORDER = IMAP_ORDER = (*(name for name in GATES if name not in _LATE), *_LATE)
 ORDERS: Mapping[Protocol, tuple[str, ...]] = {
     Protocol.SMTP: SMTP_ORDER,
     Protocol.IMAP: IMAP_ORDER,
@@ -326,11 +345,15 @@ def pop(it: SignIn) -> Closed | None:
 
 
 # IMAP answers OK and then "User is authenticated but not connected." (facts: imap-pop 1.4)
-_AFTER_IMAP_LOGIN = frozenset({"switch", "licence", "token_user"})
+_AFTER_LOGIN: Mapping[Protocol, frozenset[str]] = {
+    Protocol.IMAP: frozenset({"switch", "licence", "token_user", *SERVICE}),
+    Protocol.SMTP: frozenset({*SERVICE}),
+    Protocol.POP: frozenset(),
+}
 
 
 def _shows(it: SignIn, gate: str) -> Stage:
-    return Stage.USE if it.protocol is Protocol.IMAP and gate in _AFTER_IMAP_LOGIN else Stage.AUTH
+    return Stage.USE if gate in _AFTER_LOGIN[it.protocol] else Stage.AUTH
 
 
 def _applies(each: ConditionalAccess, it: SignIn) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import knowledge
 from ..model import Kind, Knowledge, Protocol
+from .faults import Fault
 from .front import FRONTS, Front
 from .says import Voice
 from .settings import change, state
@@ -79,6 +80,7 @@ class World:
         *,
         as_of: date | None = None,
         orders: Mapping[Protocol, Sequence[str]] | None = None,
+        faults: Iterable[Fault] = (),
         knows: Knowledge | None = None,
         voice: Voice | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -89,6 +91,7 @@ class World:
         self.orders = {**ORDERS, **(orders or {})}
         self._clock = clock
         self._salt = secrets.token_bytes(16)
+        self._start_faults = tuple(faults)
         self._start = {tenant.domain: tenant for tenant in tenants}
         self.reset()
 
@@ -100,6 +103,8 @@ class World:
         self.sessions: list[Seen] = []
         self.locks: dict[str, Lock] = {}
         self.open_connections: Counter[str] = Counter()
+        self.faults: list[Fault] = list(self._start_faults)
+        self.faults_met: Counter[Fault] = Counter()
         self._sent: dict[str, deque[datetime]] = {}
 
     @property
@@ -139,32 +144,37 @@ class World:
         """Everything that is set, as JSON values (with the secrets: they are test data)."""
         return {domain: state(tenant) for domain, tenant in self.tenants.items()}
 
-    def sign_in(
-        self, protocol: Protocol, login: str, secret: str, kind: Kind, mechanism: str, seen: Seen
+    def judge(
+        self, protocol: Protocol, login: str, secret: str, kind: Kind, source: str = "127.0.0.1"
     ) -> tuple[SignIn, Closed | None]:
-        """One sign-in: the first closed gate, counted and written down."""
+        """What a sign-in would meet now: the first closed gate. Counts nothing."""
         tenant = self.tenant_of(login)
         found = tenant.find(login)
-        now = self.now(tenant)
         it = SignIn(
             tenant=tenant,
             protocol=protocol,
             login=login,
             secret=secret,
             kind=kind,
-            now=now,
+            now=self.now(tenant),
             calendar=self.knowledge.calendar,
             address=found[0] if found else "",
             account=found[1] if found else None,
-            source=seen.peer,
+            source=source,
             locked=self._locked(login),
         )
-        closed = first_closed(it, self.orders[protocol])
+        return it, first_closed(it, self.orders[protocol])
+
+    def sign_in(
+        self, protocol: Protocol, login: str, secret: str, kind: Kind, mechanism: str, seen: Seen
+    ) -> tuple[SignIn, Closed | None]:
+        """One sign-in: the first closed gate, counted and written down."""
+        it, closed = self.judge(protocol, login, secret, kind, seen.peer)
         self._count(it, closed)
         seen.login = login
         self.attempts.append(
             Attempted(
-                at=now.isoformat(timespec="milliseconds"),
+                at=it.now.isoformat(timespec="milliseconds"),
                 protocol=protocol.value,
                 mechanism=mechanism,
                 login=login,
@@ -225,6 +235,7 @@ class World:
         if found := self.owner(login):
             self.store.folder(found[0], "Sent Items").add(data, now, frozenset({"\\Seen"}))
         self.store.messages.append(mail)
+        self.store.changed()
         return mail
 
     def replace_tenant(self, tenant: Tenant) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Verdict
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 TONE = {
@@ -227,10 +227,10 @@ def _ruled_out(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[s
 
 
 def _log(outcome: Outcome, level: str) -> Iterator[str]:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
-    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(w.SIGN_IN_LOG)}</p>"
+    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(signinlog.WHERE)}</p>"
     yield '<div class=wide tabindex="0"><table><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("User", "Time", "IP address", "Client app"))
     yield "</tr></thead><tbody>"

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Stage, Step, Tls, Verdict
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 WIDEST = 100
@@ -280,11 +280,11 @@ def _action(page: Page, label: str, action: Action, outcome: Outcome, indent: in
 
 
 def _sign_in_log(page: Page, outcome: Outcome) -> None:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
     page.head("Where it stands in the sign-in log")
-    page.say(w.SIGN_IN_LOG, 2)
+    page.say(signinlog.WHERE, 2)
     for entry in entries:
         parts = (
             f"user {entry.user}" if entry.user else "",

@@ -47,10 +47,10 @@ def _is_time(found: re.Match[str]) -> bool:
 
 
 def _moment(part: dict[str, str | None], year: int) -> datetime | None:
-    clock = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
+    hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
         # the zone, where there is one, is put in by `_in_utc`
-        return datetime(year, _month(part), int(part["day"] or 0), *clock)  # noqa: DTZ001
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
     except ValueError:
         return None
 

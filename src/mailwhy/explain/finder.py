@@ -37,7 +37,7 @@ class Said:
 
 # -- replies by their shape ---------------------------------------------------------------------------------------
 
-_STATUS = r"(?:2[1235]\d|334|354|4[2-5]\d|5[0-5]\d)"
+_STATUS = r"(?:2[1235]\d|334|354|4[2-7]\d|5[0-7]\d)"
 _MAIL_WORDS = (
     r"auth|log[io]n|sign|password|credential|mail|access|denied|sender|recipient|relay|client|command|syntax|server"
     r"|service|tls|ssl|mechanism|parameter|account|blocked|spam|rejected|unavailable|domain|connection|user|must|hello"

@@ -151,15 +151,19 @@ def _service_facts(attempt: Attempt, account: Account, knowledge: Knowledge) -> 
         yield from _cloud_facts(cloud, account, knowledge)
         return
     software = next((str(s.seen["software"]) for s in attempt.steps if s.seen.get("software")), "")
+    dialled = cloud_of(attempt.target.host, knowledge) if attempt.target.host else None
     if software == "exchange":
-        yield "service=exchange-server"
+        if names:
+            yield "service=exchange-server"
+        elif (
+            dialled
+        ):  # an Exchange that keeps its name to itself (pastes cut it out), where Microsoft's host was dialled
+            yield from _cloud_facts(dialled, account, knowledge)
     elif software:
         yield "service=other"
-    elif any(step.reply for step in attempt.stage(Stage.GREETING)):
-        return  # somebody answered, and did not say who
-    elif attempt.target.host and (cloud := cloud_of(attempt.target.host, knowledge)):
+    elif dialled and not any(step.reply for step in attempt.stage(Stage.GREETING)):
         # nothing was said yet: the host that was dialled is all there is to go by
-        yield from _cloud_facts(cloud, account, knowledge)
+        yield from _cloud_facts(dialled, account, knowledge)
 
 
 def _cloud_facts(cloud: str, account: Account, knowledge: Knowledge) -> Iterable[str]:

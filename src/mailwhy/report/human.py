@@ -20,7 +20,7 @@ TONE = {Verdict.WORKS: "good", Verdict.NAMED: "bad", Verdict.NARROWED: "bad", Ve
 MOST_FIXES = 1  # causes whose fix is shown without -v
 MOST_CAUSES = 4  # causes that are listed without -v
 MOST_LOOKS = 2  # things to look at, for one cause, without -v
-PHASES = (Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES, Stage.AUTH, Stage.USE)
+TIED = "\u00a0"  # a blank that prose is not wrapped at
 
 
 class Page:
@@ -47,7 +47,7 @@ class Page:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self.lines += [self.paint(line, tone) for line in wrapped]
+        self.lines += [self.paint(line.replace(TIED, " "), tone) for line in wrapped]
 
     def exact(self, text: str, indent: int = 0, tone: str = "") -> None:
         """One line that is never wrapped."""
@@ -78,9 +78,12 @@ def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
     order = {finding.cause: number for number, finding in enumerate(live, 1)}
     for diagnosis in outcome.diagnoses:
         _protocol(page, diagnosis, order, options)
-    _causes(page, outcome, live, knowledge, options)
-    _ruled_out(page, outcome, knowledge)
-    _what_to_do(page, outcome, live, knowledge, options)
+    if outcome.verdict is Verdict.WORKS and options.verbosity < 1:
+        _no_more_than_named(page, live, knowledge)
+    else:
+        _causes(page, outcome, live, knowledge, options)
+        _ruled_out(page, outcome, knowledge)
+        _what_to_do(page, outcome, live, knowledge, options)
     _sign_in_log(page, outcome)
     _notices(page, outcome)
     if options.verbosity >= 2:
@@ -106,8 +109,9 @@ def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: 
     page.say(
         "   ".join(p for p in (head, w.place(attempt.target), w.lines_words(attempt)) if p), 0, 6, _tone(diagnosis)
     )
-    if attempt.steps and not attempt.seen:
-        page.say(", ".join(w.stage_words(step) for step in attempt.steps), 6)
+    brief = diagnosis.verdict is Verdict.RETIRED and options.verbosity < 1
+    if attempt.steps and not attempt.seen and not brief:
+        page.say(", ".join(w.stage_words(step).replace(" ", TIED) for step in attempt.steps), 6)
     if attempt.held_back:
         page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
     _reply(page, attempt)
@@ -183,11 +187,19 @@ def _spoken(step: Step, inside: bool) -> Iterator[str]:
         yield f"** {step.stage}: {w.FAULTS.get(str(step.fault), step.fault)}"
 
 
+def _no_more_than_named(page: Page, live: Sequence[Finding], knowledge: Knowledge) -> None:
+    """What works comes first: of what Microsoft removed elsewhere, only where to read about it."""
+    page.gap()
+    for finding in live:
+        cause = w.cause_of(finding, knowledge)
+        page.say(f"{w.clean(cause.title)}: mailwhy causes {w.clean(cause.id)}, or -v.", 6, 2)
+
+
 def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Knowledge, options: Options) -> None:
     if not live:
         return
     page.head("Why" if len(live) == 1 else "Why: the most likely first")
-    replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
+    told = w.shown(outcome)
     several = len({d.attempt.target.protocol for d in outcome.diagnoses}) > 1
     most = len(live) if options.verbosity >= 1 else MOST_CAUSES
     for number, finding in enumerate(live[:most], 1):
@@ -196,7 +208,7 @@ def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Kn
         title = f"{number:>2}. {w.clean(cause.title)}" + (f" ({protocols})" if protocols else "")
         page.say(title, 0, 4, "bold" if number == 1 else "")
         page.say(f"{w.BASIS[finding.basis]}; mailwhy causes {w.clean(cause.id)}", 4, 0, "dim")
-        for text in w.evidence(finding, replies):
+        for text in w.evidence(finding, told):
             page.say(f"because {text}", 4, 2)
         if note := w.clean(finding.note):
             page.say(note, 4)

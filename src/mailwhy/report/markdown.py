@@ -86,17 +86,26 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _causes(outcome: Outcome, knowledge: Knowledge) -> Iterator[str]:
-    for number, finding in enumerate(w.live_findings(outcome), 1):
+    live = w.live_findings(outcome)
+    told = w.shown(outcome)
+    for number, finding in enumerate(live[: w.MOST_PAGES], 1):
         cause = w.cause_of(finding, knowledge)
-        yield f"### Cause {number}: {esc(w.clean(cause.title))}"
+        yield f"### Cause {number}: {esc(cause.title)}"
         yield ""
         yield f"`{cause.id}`, {w.BASIS[finding.basis]}. Must act: {esc(cause.owner) or 'not known'}."
         yield ""
-        yield esc(w.clean(w.fill(cause.why, outcome.account)))
-        replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
-        yield from (f"- because {esc(text)}" for text in w.evidence(finding, replies))
+        yield esc(w.fill(cause.why, outcome.account))
         yield ""
+        yield from (f"- Because {esc(text)}" for text in w.evidence(finding, told))
+        yield f"- {esc(finding.note)}" if finding.note else ""
         yield from _page(cause, outcome)
+    if len(live) > w.MOST_PAGES:
+        yield "### Less likely"
+        yield ""
+        for finding in live[w.MOST_PAGES :]:
+            cause = w.cause_of(finding, knowledge)
+            yield f"- {esc(cause.title)} (`{cause.id}`, {w.BASIS[finding.basis]})"
+        yield ""
     if w.struck(outcome):
         yield "### Ruled out"
         yield ""

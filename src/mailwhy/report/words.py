@@ -56,6 +56,7 @@ LOOKED = {
 }
 CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
+MOST_PAGES = 3  # causes whose whole page stands in a ticket or a web page; the others are named
 SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
 NOBODY = Account()
 
@@ -72,6 +73,8 @@ def name(protocol: Protocol) -> str:
 
 def looked(diagnosis: Diagnosis) -> str:
     """Did the server look at the password?"""
+    if diagnosis.verdict is Verdict.RETIRED:
+        return "this refusal says nothing about it"
     if diagnosis.password is Password.ACCEPTED and diagnosis.verdict is not Verdict.WORKS:
         return "looked at, and probably right: what refuses comes after it"
     return LOOKED[diagnosis.password]
@@ -207,8 +210,14 @@ def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
 
 
 def struck(outcome: Outcome) -> tuple[Ruled, ...]:
-    """The causes that were ruled out; those of another protocol are no news."""
-    return tuple(ruled for ruled in outcome.ruled_out if not ruled.by.startswith("protocol="))
+    """The causes that were ruled out. No news: those of another protocol, and of one that Microsoft removed."""
+    told = {r.cause for d in outcome.diagnoses for r in d.ruled_out}
+    live = {r.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for r in d.ruled_out}
+    return tuple(
+        ruled
+        for ruled in outcome.ruled_out
+        if not ruled.by.startswith("protocol=") and (ruled.cause in live or ruled.cause not in told)
+    )
 
 
 def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
@@ -268,13 +277,20 @@ def explained(finding: Finding, outcome: Outcome) -> tuple[Protocol, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def evidence(finding: Finding, shown: Iterable[str]) -> Iterator[str]:
-    """The facts that speak for a finding, without the reply that stands above already."""
-    replies = [text for text in shown if text]
-    for text in finding.because:
-        said = clean(text).partition(" said: ")[2]
-        if not said or not any(said[:60] in reply or reply in said for reply in replies):
-            yield clean(text)
+def shown(outcome: Outcome) -> frozenset[str]:
+    """What stands at the protocols already, as `evidence` would say it: replies, and faults."""
+    steps = [step for d in outcome.diagnoses if (step := decisive(d.attempt))]
+    faults = (f"{step.stage}: {str(step.fault).replace('_', ' ')}" for step in steps if step.fault)
+    return frozenset((*(clean(step.reply.line) for step in steps if step.reply), *faults))
+
+
+def evidence(finding: Finding, told: Iterable[str]) -> Iterator[str]:
+    """The facts that speak for a finding, without those that are `shown` above."""
+    known = tuple(text for text in told if text)
+    for text in map(clean, finding.because):
+        words = text.partition(" said: ")[2] or text
+        if text and not any(words[:60] in reply or reply in words for reply in known):
+            yield text
 
 
 def fact_words(fact: str, knowledge: Knowledge) -> str:

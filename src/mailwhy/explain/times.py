@@ -25,12 +25,14 @@ _SHAPES = tuple(
     )
 )
 _CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
+# a trailer that was broken before its time: the session follows, or nothing at all
+_TRAILER_GOES_ON = re.compile(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
     """The time at the start of the line and where the rest begins; None for the time where no year or day is told."""
     for shape in _SHAPES:
-        if (found := shape.match(line)) and _is_time(found):
+        if (found := shape.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
             return _iso(found), found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()

@@ -430,10 +430,16 @@ def outcome(
 
 
 def overall_findings(diagnoses: Sequence[Diagnosis]) -> tuple[Finding, ...]:
-    """Causes that explain most refused protocols first, SMTP leading, then the order of `means`; retired ones last."""
+    """Causes that explain most refused protocols first, SMTP leading, then the order of `means`; retired ones last.
+
+    What Microsoft removed is explained by that alone, unless nothing else was seen: the further candidates of a
+    retired protocol stay in its own diagnosis.
+    """
+    all_retired = all(d.verdict is Verdict.RETIRED for d in diagnoses)
     groups: dict[str, list[tuple[Diagnosis, int, Finding]]] = {}
     for diagnosis in diagnoses:
-        for rank, finding in enumerate(diagnosis.findings):
+        alone = diagnosis.verdict is Verdict.RETIRED and not all_retired
+        for rank, finding in enumerate(diagnosis.findings[:1] if alone else diagnosis.findings):
             groups.setdefault(finding.cause, []).append((diagnosis, rank, finding))
 
     def order(entry: tuple[str, list[tuple[Diagnosis, int, Finding]]]) -> tuple[bool, int, bool, int]:

@@ -13,7 +13,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import quote, quote_plus
 
 from .reply import harmless
 
@@ -118,16 +117,16 @@ def _raw(secret: str) -> Iterator[str]:
                 yield json.dumps(text)[1:-1]
                 yield json.dumps(text, ensure_ascii=False)[1:-1]
                 yield html.escape(text)
-                yield quote(text, safe="", errors="surrogatepass")
-                yield quote_plus(text, errors="surrogatepass")
-                yield _quoted_printable(text)
+                yield from (_escaped(text, "%"), _escaped(text, "%").replace("%20", "+"), _escaped(text, "="))
                 yield harmless(_bytes(text).decode("latin-1"))
                 for coding in ("utf-16-le", "utf-16-be"):
                     yield harmless(text.encode(coding, "surrogatepass").decode("latin-1"))
 
 
-def _quoted_printable(text: str) -> str:
-    return "".join(chr(b) if 33 <= b <= 126 and b != 61 else f"={b:02X}" for b in _bytes(text))
+def _escaped(text: str, sign: str) -> str:
+    """Percent encoding (%) or quoted-printable (=): plain letters and digits stay."""
+    kept = b"-._~" if sign == "%" else bytes(byte for byte in range(33, 127) if byte not in b"=")
+    return "".join(chr(b) if (chr(b).isalnum() and b < 128) or b in kept else f"{sign}{b:02X}" for b in _bytes(text))
 
 
 def _bytes(text: str) -> bytes:

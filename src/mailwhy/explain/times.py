@@ -24,42 +24,42 @@ _SHAPES = tuple(
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s+{_CLOCK}(?:\s+(?P<year>\d{{4}})(?!\d))?{_ZONE}",
     )
 )
-_ANYWHERE = re.compile(rf"(?P<year>20\d\d)-(?P<month>\d\d)-(?P<day>\d\d)[T ]{_CLOCK}{_ZONE}")
 _CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
-    """The time at the start of the line and where the rest begins; (None, n) for a clock without a day."""
+    """The time at the start of the line and where the rest begins; None for the time where no year or day is told."""
     for shape in _SHAPES:
-        if (found := shape.match(line)) and (time := _iso(found)) is not False:
-            return time, found.end()
+        if (found := shape.match(line)) and _is_time(found):
+            return _iso(found), found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()
     return None
 
 
-def time_inside(line: str) -> str | None:
-    """An unmistakable date and time anywhere in the line."""
-    found = _ANYWHERE.search(line)
-    time = _iso(found) if found else None
-    return time or None
+def _month(part: dict[str, str | None]) -> int:
+    return int(part.get("month") or 0) or _MONTHS.get((part.get("name") or "").lower(), 0)
 
 
-def _iso(found: re.Match[str]) -> str | None | bool:
-    """ISO 8601, in UTC where a zone is told; None where the year is not; False where it is no time."""
+def _is_time(found: re.Match[str]) -> bool:
     part = found.groupdict()
-    month = int(part["month"]) if part.get("month") else _MONTHS.get((part.get("name") or "").lower())
-    if not month:
-        return False
-    if not part.get("year"):
-        return None
+    return _moment(part, int(part.get("year") or 2000)) is not None
+
+
+def _moment(part: dict[str, str | None], year: int) -> datetime | None:
+    hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
-        moment = datetime(
-            int(part["year"]), month, int(part["day"]), int(part["hour"]), int(part["minute"]), int(part["second"] or 0)
-        )
+        # the zone, where there is one, is put in by `_in_utc`
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
     except ValueError:
-        return False
-    return _in_utc(moment, part.get("zone"))
+        return None
+
+
+def _iso(found: re.Match[str]) -> str | None:
+    """ISO 8601, in UTC where a zone is told; None where the year is not."""
+    part = found.groupdict()
+    moment = _moment(part, int(part["year"])) if part.get("year") else None
+    return _in_utc(moment, part.get("zone")) if moment else None
 
 
 def _in_utc(moment: datetime, zone: str | None) -> str:

@@ -23,7 +23,11 @@ STAT = "C: STAT\nS: +OK 7 1800662\n"
 
 
 def capa(*words: str) -> str:
-    return "C: CAPA\nS: +OK\n" + "".join(f"S: {word}\n" for word in words or ("TOP", "SASL PLAIN XOAUTH2", "USER")) + "S: .\n"
+    return (
+        "C: CAPA\nS: +OK\n"
+        + "".join(f"S: {word}\n" for word in words or ("TOP", "SASL PLAIN XOAUTH2", "USER"))
+        + "S: .\n"
+    )
 
 
 async def run(script: str, tls: Tls = Tls.NONE, who: Credential | None = None) -> Attempt:
@@ -103,14 +107,18 @@ async def test_a_user_refused_spares_the_password() -> None:
 async def test_xoauth2_goes_in_two_lines(plus: str) -> None:
     who = credential("token.of.someone", kind=Kind.OAUTH)
     blob = b64(f"user={LOGIN}\x01auth=Bearer token.of.someone\x01\x01")
-    script = f"{GREETING}{capa()}C: AUTH XOAUTH2\nR: b'{plus}\\r\\n'\nC: {blob}\nS: +OK User successfully authenticated.\n"
+    script = (
+        f"{GREETING}{capa()}C: AUTH XOAUTH2\nR: b'{plus}\\r\\n'\nC: {blob}\nS: +OK User successfully authenticated.\n"
+    )
     assert (await run(script + STAT, who=who)).failed is None
 
 
 async def test_xoauth2_challenge_is_answered_and_kept() -> None:
     who = credential("token.of.someone", kind=Kind.OAUTH)
     challenge = b64('{"status":"401"}')
-    script = f"{GREETING}{capa()}C: AUTH XOAUTH2\nS: + \nC: ...\nS: + {challenge}\nC: \nS: -ERR Authentication failure\n"
+    script = (
+        f"{GREETING}{capa()}C: AUTH XOAUTH2\nS: + \nC: ...\nS: + {challenge}\nC: \nS: -ERR Authentication failure\n"
+    )
     step = last(await run(script, who=who))
     assert step.seen["challenge"] == '{"status":"401"}'
     assert step.reply

@@ -1,1 +1,28 @@
-"""Placeholder."""
+"""A look-alike of Exchange Online: tenants whose closed gates speak in the signs of the handbook.
+
+    async with mailwhy.mock.serve() as servers: ...
+
+Never imports a probe: what the mock says must not come from what the check expects.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Servers", "Tenant", "World", "serve"]
+
+if TYPE_CHECKING:
+    from .serve import Servers, serve
+    from .state import Tenant
+    from .world import World
+
+_HOMES = {"Servers": ".serve", "Tenant": ".state", "World": ".world", "serve": ".serve"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name], __name__), name)
+        globals()[name] = value  # bound here so that the function `serve` stands before the submodule
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,151 @@
+"""`mailwhy mock`: starts the look-alike, prints how to reach it, stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..mock import lines
+from ..mock.certs import MissingExtraError
+from ..mock.control import Control
+from ..mock.load import BadTenantError, builtin, read
+from ..mock.serve import LISTENERS, LOOPBACK, Servers, serve
+from ..mock.settings import BadSettingError, parse
+from ..mock.world import World
+from ..model import Exit, Protocol, Tls
+
+DEFAULT_TLS = {Protocol.SMTP: Tls.STARTTLS, Protocol.IMAP: Tls.IMPLICIT, Protocol.POP: Tls.IMPLICIT}
+STEP = 10  # ports between two front ends with --port-base
+
+
+def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no date; write it as 2026-11-22") from None
+
+
+@click.command("mock")
+@click.option("--tenant", "files", multiple=True, type=click.Path(path_type=Path), help="A further tenant, as TOML.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="org.…, or ADDRESS:mailbox.… / ADDRESS:user.…"
+)
+@click.option("--as-of", callback=_day, metavar="DATE", help="The day on which everything happens (today).")
+@click.option("--delay", default=0.0, metavar="SECONDS", help="Wait before a refusal; the real one takes about 5.")
+@click.option("--listen", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option("--port-base", type=int, metavar="PORT", help="Fixed ports: this one and those after it.")
+@click.option("--smtp-port", type=int, metavar="PORT", help="A fixed port for SMTP with STARTTLS.")
+@click.option("--imap-port", type=int, metavar="PORT", help="A fixed port for IMAP with implicit TLS.")
+@click.option("--pop-port", type=int, metavar="PORT", help="A fixed port for POP with implicit TLS.")
+@click.option("--control-port", default=0, metavar="PORT", help="The port of the control interface (any free one).")
+@click.option("--ca-file", type=click.Path(path_type=Path), help="Where to write the CA's certificate.")
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path), help="Write ports and accounts here, as JSON, when ready."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line with ports and accounts.")
+@click.option("--list", "listing", is_flag=True, help="Show mailboxes, causes and assumed texts, and end.")
+def command(
+    files: Sequence[Path],
+    settings: Sequence[str],
+    as_of: date | None,
+    delay: float,
+    listen: str,
+    port_base: int | None,
+    smtp_port: int | None,
+    imap_port: int | None,
+    pop_port: int | None,
+    control_port: int,
+    ca_file: Path | None,
+    ready_file: Path | None,
+    as_json: bool,
+    listing: bool,
+) -> None:
+    """Run a look-alike of an Exchange Online tenant on loopback."""
+    try:
+        world = World([*builtin(), *(read(path) for path in files)], as_of=as_of)
+        for each in settings:
+            world.change(*parse(each))
+    except (BadTenantError, BadSettingError) as why:
+        raise click.UsageError(str(why)) from None
+    if listing:
+        for line in lines.overview(world):
+            click.echo(line)
+        return
+    _warn(listen)
+    singles = {Protocol.SMTP: smtp_port, Protocol.IMAP: imap_port, Protocol.POP: pop_port}
+    ports = _ports(len(world.fronts), port_base, singles)
+
+    async def run() -> None:
+        async with serve(world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file) as servers:
+            control = Control(world, lambda: lines.ready(servers))
+            try:
+                _tell(servers, await control.start(LOOPBACK, control_port), as_json, ready_file)
+                await _until_stopped()
+            finally:
+                await control.stop()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:  # where no signal handler can be set (Windows)
+        pass
+    except MissingExtraError as why:
+        raise click.ClickException(str(why)) from None
+    except OSError as why:
+        click.echo(f"Error: cannot listen: {why.strerror or why}", err=True)
+        raise SystemExit(Exit.UNKNOWN) from None
+
+
+def _tell(servers: Servers, control: str, as_json: bool, ready_file: Path | None) -> None:
+    data: dict[str, Any] = lines.ready(servers, control)
+    if ready_file:
+        waiting = ready_file.with_name(ready_file.name + ".part")
+        waiting.write_text(json.dumps(data) + "\n", encoding="utf-8")
+        waiting.replace(ready_file)  # whoever waits for the file never reads half of it
+    if as_json:
+        click.echo(json.dumps(data))
+        return
+    for line in lines.summary(servers, control):
+        click.echo(line)
+    click.echo("\nStop with Ctrl-C.")
+
+
+async def _until_stopped() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM"):
+        with contextlib.suppress(NotImplementedError, ValueError, AttributeError):
+            loop.add_signal_handler(getattr(signal, name), stop.set)
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):  # Windows hears Ctrl-C only when the loop turns
+            await asyncio.wait_for(stop.wait(), 1.0)
+
+
+def _warn(listen: str) -> None:
+    try:
+        inside = listen == "localhost" or ipaddress.ip_address(listen).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        click.echo(f"Warning: listening on {listen}: everybody who reaches this machine can sign in.", err=True)
+
+
+def _ports(
+    fronts: int, base: int | None, singles: Mapping[Protocol, int | None]
+) -> list[dict[tuple[Protocol, Tls], int]]:
+    ports: list[dict[tuple[Protocol, Tls], int]] = [{} for _ in range(max(1, fronts))]
+    if base is not None:
+        for number, each in enumerate(ports):
+            each.update({key: base + STEP * number + place for place, key in enumerate(LISTENERS)})
+    for protocol, port in singles.items():
+        if port is not None:
+            ports[0][protocol, DEFAULT_TLS[protocol]] = port
+    return ports

@@ -1,0 +1,115 @@
+"""The control interface: a few lines of HTTP on loopback, so that tests in any language can drive the mock.
+
+GET  /state     every setting      POST /set    {"scope": "a@b.test", "name": "mailbox.imap_enabled", "value": false}
+GET  /sessions  connections made       POST /fault  {"kind": "latency", "seconds": 0.2}
+GET  /attempts  sign-ins made          POST /reset
+GET  /messages  mail accepted          GET  /       this list, and the ports
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..model import to_plain
+from .faults import BadFaultError, fault
+from .settings import BadSettingError
+from .world import World
+
+MAX_BODY = 1024 * 1024
+STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large"}
+
+
+class Control:
+    """Answers requests about one world. `about` is what GET / shows."""
+
+    def __init__(self, world: World, about: Callable[[], Mapping[str, Any]]) -> None:
+        self._world = world
+        self._about = about
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int = 0) -> str:
+        """Listens; the address as a URL."""
+        self._server = await asyncio.start_server(self._connection, host, port)
+        name = self._server.sockets[0].getsockname()
+        return f"http://{f'[{name[0]}]' if ':' in name[0] else name[0]}:{name[1]}"
+
+    async def stop(self) -> None:
+        """Closes the listener."""
+        if self._server:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            async with asyncio.timeout(10):
+                status, body = await self._request(reader)
+                data = json.dumps(body, indent=1).encode() + b"\n"
+                head = (
+                    f"HTTP/1.1 {status} {STATUS[status]}\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+                )
+                writer.write(head.encode() + data)
+                await writer.drain()
+        writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, _, rest = head[0].partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        if "origin" in headers:  # a page in a browser has no business here
+            return 400, {"error": "requests of web pages are not answered"}
+        size = headers.get("content-length", "0")
+        if not size.isdigit() or int(size) > MAX_BODY:
+            return 413, {"error": "the body is too long"}
+        raw = await reader.readexactly(int(size))
+        try:
+            data = json.loads(raw) if raw else {}
+        except ValueError:
+            return 400, {"error": "the body is not JSON"}
+        return self.answer(method, path, data)
+
+    def answer(self, method: str, path: str, data: Any) -> tuple[int, Any]:
+        """Status and JSON value for one request."""
+        world = self._world
+        looks: dict[str, Callable[[], Any]] = {
+            "/": lambda: dict(self._about()),
+            "/state": world.state,
+            "/sessions": lambda: to_plain(world.sessions),
+            "/attempts": lambda: to_plain(world.attempts),
+            "/messages": lambda: [message(each) for each in world.store.messages],
+        }
+        if path in looks:
+            return (200, looks[path]()) if method == "GET" else (405, {"error": f"{path} is for GET"})
+        if path not in ("/set", "/reset", "/fault"):
+            return 404, {"error": f"there is no {path}; use {', '.join([*looks, '/set', '/fault', '/reset'])}"}
+        if method != "POST":
+            return 405, {"error": f"{path} is for POST"}
+        if path == "/reset":
+            world.reset()
+            return 200, {}
+        try:
+            if path == "/fault":
+                world.faults.append(fault(data))
+            else:
+                world.change(data.get("scope", ""), data["name"], data["value"])
+        except (BadSettingError, BadFaultError) as why:
+            return 400, {"error": str(why)}
+        except (KeyError, AttributeError, TypeError):
+            return 400, {"error": 'expected {"scope": "...", "name": "...", "value": ...}'}
+        return 200, {}
+
+
+def message(mail: Any) -> dict[str, Any]:
+    """One accepted message as JSON values."""
+    return {
+        "login": mail.login,
+        "sender": mail.sender,
+        "recipients": list(mail.recipients),
+        "at": mail.at.isoformat(),
+        "data": mail.data.decode("utf-8", "replace"),
+    }

@@ -4,15 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo test check fmt clean
+.PHONY: help venv servers demo test check fmt clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 venv: $(STAMP)   ## the virtual environment, with everything that development needs
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+servers:         ## install the real servers and programs that the tests use (Debian; root or sudo)
+	tests/real/install-servers.sh
+
+demo: $(STAMP)   ## sign in to a few look-alike tenants, and read why it fails
+	@$(BIN)/python -m mailwhy demo
 
 check: $(STAMP)  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -24,6 +32,7 @@ fmt: $(STAMP)    ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 test: check      ## everything that must hold before a change lands
+	@tests/real/install-servers.sh --quiet
 	$(BIN)/python -m pytest -q -n 2
 
 clean:           ## take away what the targets made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mailwhy.model import (
@@ -27,6 +28,8 @@ from mailwhy.model import (
     Verdict,
 )
 
+# an outcome is a big thing to draw: few of them, and the clock says nothing
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NASTY = ["\x1b[31m", "\u202e", "<script>", "]]>", "=1+1", "{mailbox}", "'", '"', "\n", "\x00", "|", "`", "\ud800"]
 CAUSES = ["org.smtp_auth_disabled", "mailbox.smtp_auth_disabled", "service.basic_auth_retired", "no.such_cause"]
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from mailwhy.cli import main
 from mailwhy.cli.causes import GROUPS, by_group, command
-from mailwhy.knowledge import guides, load
+from mailwhy.knowledge import handbook, load
 from mailwhy.model import Account, Cause, Exit, Sign, from_plain
 from mailwhy.report import page
 
-PAGES: dict[str, Cause] = {**guides(), **load().causes}
+PAGES = handbook()
 each_page = pytest.mark.parametrize("cause", PAGES.values(), ids=list(PAGES))
 
 

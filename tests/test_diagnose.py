@@ -259,8 +259,8 @@ def test_causes_that_explain_most_come_first_and_retired_ones_last() -> None:
     pop = replace(ended(Protocol.POP, "-ERR [AUTHENTICATIONFAILED]"), facts=frozenset({"service=other"}))
     imap_wrong = replace(ended(Protocol.IMAP, "a1 NO [AUTHENTICATIONFAILED]"), facts=frozenset({"service=other"}))
     assert causes(run(SMTP_TENANT, pop, imap_wrong)) == ["credentials.wrong", "org.smtp_auth_disabled"]
-    assert causes(run(IMAP_FAILED, SMTP_TENANT))[0] == "org.smtp_auth_disabled"
-    assert causes(run(IMAP_FAILED, SMTP_TENANT))[-1] in ("service.basic_auth_retired", "credentials.wrong")
+    assert causes(run(IMAP_FAILED, SMTP_TENANT)) == ["org.smtp_auth_disabled", "service.basic_auth_retired"]
+    assert causes(run(IMAP_FAILED)) == ["service.basic_auth_retired", "credentials.wrong"]
 
 
 def test_notices_come_with_their_facts_and_a_stale_calendar_is_said() -> None:

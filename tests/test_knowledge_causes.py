@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailwhy.knowledge import guides, load
+from mailwhy.knowledge import guides, handbook, load
 from mailwhy.model import Account, Action, Cause
 from mailwhy.report import page
 from mailwhy.report.powershell import fill, quoted, shell_quoted
@@ -67,7 +67,7 @@ ALIASES = {
     "network.smtp_redirected_by_host": "network.smtp_redirected",
 }
 OWNERS = {"you", "device owner", "tenant admin", "network admin", "Microsoft", "nobody"}
-PAGES: dict[str, Cause] = {**guides(), **load().causes}
+PAGES = handbook()
 each_page = pytest.mark.parametrize("cause", PAGES.values(), ids=list(PAGES))
 
 
@@ -268,8 +268,9 @@ ALLOWED: dict[str, set[str]] = {
     "Get-OrganizationConfig": set(),  # Disable Basic authentication; Direct Send
     "Get-AuthenticationPolicy": set(),  # Disable Basic authentication
     "New-AuthenticationPolicy": {"Name", "AllowBasicAuthSmtp"},
+    "Get-Mailbox": {"Identity"},  # finds by any address of the mailbox; Get-User and Set-User want the sign-in name
     "Get-User": {"Identity"},
-    "Set-User": {"Identity", "AuthenticationPolicy", "STSRefreshTokensValidFrom"},
+    "Set-User": {"Identity", "AuthenticationPolicy", "StsRefreshTokensValidFrom"},
     "Get-ServicePrincipal": set(),  # Authenticate an IMAP, POP or SMTP application by using OAuth
     "New-ServicePrincipal": {"AppId", "ObjectId"},
     "Get-MailboxPermission": {"Identity"},
@@ -288,7 +289,7 @@ PROPERTIES = {
     "AllowBasicAuthSmtp",
     "Name",
     "UserPrincipalName",
-    "RecipientType",
+    "RecipientTypeDetails",
     "RejectDirectSend",
     "AppId",
     "ObjectId",
@@ -356,6 +357,46 @@ def test_fixes_open_and_undoing_closes(cause: Cause) -> None:
 def test_a_fix_with_a_switch_can_be_undone(cause: Cause) -> None:
     switched = {found.split()[0] for fix in cause.fix for found in SWITCH.findall(fix.run)} - {"-AllowBasicAuthSmtp"}
     assert switched <= {found.split()[0] for undo in cause.undo for found in SWITCH.findall(undo.run)}
+
+
+PLACES = page.TENANT_PLACES | {
+    page.PERSONAL_PLACE,
+    "a browser",
+    "a terminal",
+    "the device",
+    "the federation server",
+    "the network",
+    "the program",
+    "the program's log",
+    "the server's reply",
+    "Windows PowerShell",
+    "you",
+}
+
+
+@each_page
+def test_places_are_known_so_that_reports_can_leave_out_what_does_not_fit(cause: Cause) -> None:
+    assert {action.where for action in actions(cause)} - {""} <= PLACES
+    for action in actions(cause):
+        if re.match(r"(Get|Set|New|Add)-", action.run):
+            assert action.where == "Exchange Online PowerShell"
+
+
+@pytest.mark.parametrize("fact", sorted(page.NO_TENANT))
+@pytest.mark.parametrize("name", ["mailbox.imap_disabled", "service.basic_auth_retired", "credentials.wrong"])
+def test_without_a_tenant_no_tenants_portal_and_no_powershell(name: str, fact: str) -> None:
+    shown = " ".join(page.steps(page.fitting(PAGES[name].fix, frozenset({fact})), 80))
+    assert shown
+    assert "PowerShell:" not in shown
+    assert "admin center:" not in shown
+    assert "Set-" not in shown
+
+
+def test_in_a_tenant_no_settings_of_personal_accounts() -> None:
+    fixes = PAGES["mailbox.imap_disabled"].fix
+    kept = page.fitting(fixes, frozenset({"service=exchange-online"}))
+    assert [fix for fix in fixes if fix not in kept] == [fixes[-1]]
+    assert page.fitting(fixes, frozenset()) == fixes
 
 
 # --- for machines ---------------------------------------------------------------------------------------------------

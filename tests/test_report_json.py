@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from outcomes import book, outcomes
-from strategies import an_outcome
+from strategies import FEW, an_outcome
 
 from mailwhy.model import Fault, NotPlainError, Outcome, Password, Protocol, Stage, Tls, Verdict
 from mailwhy.record import attempts_of
@@ -34,6 +34,7 @@ def test_reports_keep_the_contract(name: str) -> None:
     CHECK.validate(parsed(outcomes()[name]))
 
 
+@FEW
 @given(an_outcome())
 def test_every_outcome_keeps_the_contract_and_leads_back_to_its_evidence(outcome: Outcome) -> None:
     data = parsed(outcome)

@@ -479,6 +479,17 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Blind:
+    """A program that hides what the server said: its empty words, and the way to the real line. No words: the rest."""
+
+    id: str
+    program: str
+    how: str
+    words: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """All that the data files say, each by its id. A fact's value is its one line of meaning."""
 
@@ -488,6 +499,7 @@ class Knowledge:
     calendar: Calendar
     clouds: Mapping[str, Cloud]
     notices: Mapping[str, Rule]
+    blind: Mapping[str, Blind] = field(default_factory=dict)
 
     def cause(self, name: str) -> Cause | None:
         """A cause by its id or an alias."""

@@ -42,7 +42,7 @@ class Timeouts:
     auth: float = 30.0  # Exchange answers a refusal after 5 to 9 s (facts: smtp 2.2, imap-pop 1.10)
 
     @classmethod
-    def capped(cls, seconds: float) -> Timeouts:
+    def all(cls, seconds: float) -> Timeouts:
         """All limits set to `seconds` (`--timeout`)."""
         return cls(seconds, seconds, seconds)
 
@@ -97,7 +97,7 @@ class Draft:
 
 
 class Recorder:
-    """Writes down one attempt, stage by stage; `attempt()` gives what is known so far, at any moment.
+    """Writes down one attempt, stage by stage; `attempt` gives what is known so far, at any moment.
 
     leftovers   asked at the end of each stage for what the wire holds besides (unasked lines, half an answer)
     """
@@ -112,6 +112,7 @@ class Recorder:
         self._began = time.monotonic()
         self._started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    @property
     def attempt(self) -> Attempt:
         """The evidence so far."""
         return Attempt(self.target, tuple(self._steps), kind=self.kind, started=self._started, held_back=self.held_back)
@@ -137,6 +138,9 @@ class Recorder:
             raise
         except (OSError, EOFError, UnicodeError) as why:
             draft.fail(fault_of(why), **detail_of(why))
+        except Exception:  # a mistake in this program is nobody's evidence
+            draft.ok = False
+            raise
         finally:
             self._record(draft, begun)
         if not draft.ok:

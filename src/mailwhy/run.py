@@ -12,22 +12,24 @@ asyncio, ssl and the probes are imported inside `check`: `explain` must not pay 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import diagnose
+from .explain import Found
 from .explain import read as read_paste
-from .explain.text import decode
+from .explain.scrub import scrubbed
 from .knowledge import load
 from .model import (
     Account,
     Attempt,
     Credential,
     Diagnosis,
+    Fault,
     Kind,
     Knowledge,
-    Notice,
     Outcome,
     Password,
     Protocol,
@@ -36,13 +38,14 @@ from .model import (
     Step,
     Target,
 )
+from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud
 
 if TYPE_CHECKING:
     import asyncio
 
-    from .ledger import Ledger
+    from .ledger import Ledger, SignIn
     from .net import Recorder
     from .probe import Way
 
@@ -102,25 +105,47 @@ async def check(
 
 
 def explain(
-    text: str | bytes,
+    text: str | bytes | Iterable[bytes],
     *,
     protocol: Protocol | None = None,
     kind: Kind | None = None,
     facts: Iterable[str] = (),
     as_of: str | None = None,
+    scrub: bool = False,
 ) -> Outcome:
     """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
 
+    text: the paste, or a file's bytes in pieces; a JSON report of `check` is judged as what it saw.
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
-    read where the text tells no time (default: today, UTC).
+    read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
     known = load()
     signs = Signs(known.signs.values())
-    day = as_of or datetime.now(UTC).date().isoformat()
     outside = frozenset(facts)
-    found = read_paste(decode(text) if isinstance(text, bytes) else text, signs, protocol=protocol, kind=kind)
-    diagnoses = diagnose.diagnose(found.attempts, found.account, known, day, outside=outside, signs=signs)
-    return diagnose.outcome("explain", found.account, diagnoses, known, day, outside=outside, notices=found.notices)
+    if isinstance(text, str | bytes) and (report := _report(text)):
+        account, attempts, told, day = report
+        found = Found(attempts, account, ())
+        outside |= told
+        as_of = as_of or day
+    else:
+        found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
+    as_of = as_of or datetime.now(UTC).date().isoformat()
+    diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
+    done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
+    return scrubbed(done) if scrub else done
+
+
+def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
+    """What a report of ours saw: account, attempts, facts from outside and its day; None for any other text."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
+        return None
+    try:
+        plain = json.loads(data)
+        account, attempts = attempts_of(plain)
+        return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # cut, or changed by hand: then it is read like any other paste
 
 
 class Check:
@@ -160,7 +185,7 @@ class Check:
         self.ledger = ledger
         self.force = force
         self.on_step = on_step
-        self.notices: list[Notice] = []
+        self._sent: dict[Target, SignIn] = {}
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
@@ -193,8 +218,10 @@ class Check:
                 self._lead_over()
 
     def _watch(self, target: Target, step: Step) -> None:
-        if self._leads(target) and step.stage is Stage.AUTH:
-            self._lead_over()
+        if step.stage is Stage.AUTH:
+            self._remember(target, step)
+            if self._leads(target):
+                self._lead_over()
         if self.on_step:
             self.on_step(target, step)
 
@@ -211,15 +238,50 @@ class Check:
             await self._smtp_answered.wait()
             if reason := self._after_smtp():
                 return reason
+        return self._held_by_ledger(attempt)
+
+    def _held_by_ledger(self, attempt: Attempt) -> str | None:
+        """Asks the ledger, and tells it what is about to be sent."""
+        if self.ledger is None or self.credential is None:
+            return None
+        from .ledger import SignIn
+
+        target = attempt.target
+        host = target.host or ""
+        cloud = self.knowledge.clouds.get(diagnose.cloud_of(host, self.knowledge) or "")
+        address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
+        sign_in = SignIn(
+            self.account.login or "",
+            host,
+            target.protocol,
+            self.credential.secret,
+            address=address,
+            cloud=cloud.id if cloud else None,
+            careful=bool(cloud and cloud.careful),
+        )
+        held = self.ledger.held_back(sign_in, datetime.now(UTC), force=self.force, insist=self.insist)
+        if held:
+            return str(held)
+        self._sent[target] = sign_in
         return None
+
+    def _remember(self, target: Target, step: Step) -> None:
+        """Tells the ledger what came of a sign-in, before another one of this run asks it."""
+        sign_in = self._sent.pop(target, None)
+        if self.ledger is None or sign_in is None or step.fault is Fault.CANCELLED:
+            return
+        from .ledger import judged
+
+        attempt = next(r.attempt for r in self.recorders if r.target is target)
+        found = diagnose.diagnose([attempt], self.account, self.knowledge, self.as_of, self.facts, self.signs)[0]
+        reply = step.reply.spoken.line if step.reply else ""
+        self.ledger.note(sign_in, judged(found), datetime.now(UTC), sign=found.sign or "", reply=reply)
 
     def _after_smtp(self) -> str | None:
         for recorder in self.recorders:
             if not self._leads(recorder.target):
                 continue
-            reading = diagnose.read(
-                recorder.attempt(), self.account, self.knowledge, self.signs, self.as_of, self.facts
-            )
+            reading = diagnose.read(recorder.attempt, self.account, self.knowledge, self.signs, self.as_of, self.facts)
             if reading.password is Password.REFUSED:
                 return "SMTP refused this password; the same one is not tried again in this run (--all insists)"
             if reading.hit and reading.hit.sign.means and reading.hit.sign.means[0].cause == "account.locked":
@@ -238,12 +300,12 @@ class Check:
             outside=self.facts,
             started=self.started,
             finished=self.finished or _now(),
-            notices=self.notices,
+            notices=self.ledger.notices if self.ledger else (),
         )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         """One diagnosis a target, in the order of the targets."""
-        attempts = [recorder.attempt() for recorder in self.recorders]
+        attempts = [recorder.attempt for recorder in self.recorders]
         return diagnose.diagnose(attempts, self.account, self.knowledge, self.as_of, self.facts, self.signs)
 
 

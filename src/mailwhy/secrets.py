@@ -132,7 +132,7 @@ def from_command(command: str) -> Taken:
         raise NoSecretError(f"{said} is empty")
     environment = {key: value for key, value in os.environ.items() if key not in VARIABLES.values()}
     try:
-        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - the words are the user's own, and no shell reads them
     except FileNotFoundError:
         raise NoSecretError(f"{said}: no such program (it is run without a shell)") from None
     except (OSError, ValueError):

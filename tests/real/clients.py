@@ -33,13 +33,13 @@ def sign_in(target: Target, ca: Path, login: str, secret: str, mechanism: str = 
 def _smtp(target: Target, context: ssl.SSLContext, mechanism: str, response: bytes) -> str:
     host, port = _where(target)
     if target.tls is Tls.IMPLICIT:
-        client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=LIMIT, context=context)
+        client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, "client.test", timeout=LIMIT, context=context)
     else:
-        client = smtplib.SMTP(host, port, timeout=LIMIT)
+        client = smtplib.SMTP(host, port, "client.test", timeout=LIMIT)
     with contextlib.closing(client):
         if target.tls is Tls.STARTTLS:
             client.starttls(context=context)
-        client.ehlo("client.test")
+        client.ehlo()
         code, text = client.docmd("AUTH", f"{mechanism} {base64.b64encode(response).decode()}")
         if code == 334:
             code, text = client.docmd("")
@@ -76,11 +76,12 @@ def _pop(target: Target, context: ssl.SSLContext, mechanism: str, response: byte
     with contextlib.closing(client):
         if target.tls is Tls.STARTTLS:
             client.stls(context)
+        say = client._shortcmd  # type: ignore[attr-defined]  # poplib has no AUTH
         try:
-            said = client._shortcmd(f"AUTH {mechanism}")  # type: ignore[attr-defined]  # poplib has no AUTH
-            said = client._shortcmd(base64.b64encode(response).decode())  # type: ignore[attr-defined]
+            said = say(f"AUTH {mechanism}")
+            said = say(base64.b64encode(response).decode())
             if said.startswith(b"+ "):
-                said = client._shortcmd("")  # type: ignore[attr-defined]
+                said = say("")
         except poplib.error_proto as error:
             return "" if error.args == ("-ERR EOF",) else error.args[0].decode()
         return bytes(said).decode()

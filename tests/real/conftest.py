@@ -44,9 +44,8 @@ def pytest_runtest_makereport(
     """Puts the end of the servers' logs into the report of a failed test."""
     report = yield
     if report.failed:
-        used = getattr(item, "funcargs", {}).values()
-        for server in used:
-            if isinstance(server, dovecot.Dovecot | postfixes.Postfix):
+        for server in getattr(item, "funcargs", {}).values():
+            if isinstance(server, process.Server):
                 report.sections.append((f"log of {type(server).__name__}", process.tail(server.log)))
     return report
 

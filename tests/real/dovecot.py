@@ -11,27 +11,26 @@ import base64
 import grp
 import os
 import pwd
-import shutil
+import socket
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from real import people, process
+from real import people
 from real import relay as relay_program
 from real.certs import STRANGER, Certs
+from real.process import Server, is_root
 
 from mailwhy.model import Protocol, Target, Tls
 
 PROGRAM = "/usr/sbin/dovecot"
 MODULES = ("imap-login", "pop3-login", "submission-login")
-LISTENERS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions")
+LISTENERS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "relay")
 STRICT = "127.0.0.2"  # the address on which nothing is offered in clear text
 
 CONFIGURATION = """
 protocols = imap pop3 submission
-listen = 127.0.0.1, {strict}, {stranger}
+listen = {addresses}
 instance_name = mailwhy-tests
 base_dir = {home}/run
 state_dir = {home}/state
@@ -144,39 +143,28 @@ def missing() -> str:
     return f"not installed: {', '.join(absent)} (make servers)" if absent else ""
 
 
-@dataclass
-class Dovecot:
-    """A running server. `home` is a short folder of its own: names of unix sockets end at 107 bytes."""
+def addresses() -> list[str]:
+    """All that the server listens on; IPv6 where the machine has it."""
+    four = ["127.0.0.1", STRICT, STRANGER]
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return [*four, "::1"]
+    except OSError:
+        return four
 
-    certs: Certs
-    home: Path
-    ports: dict[str, int]
-    process: subprocess.Popen[bytes]
-    relay: subprocess.Popen[bytes]
+
+class Dovecot(Server):
+    """All three protocols, for the people of `people.py`."""
 
     @classmethod
     def start(cls, certs: Certs) -> Dovecot:
-        """Starts on free ports; tries three times, since somebody else may take a port in between."""
-        for last in (False, False, True):
-            home = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
-            names = (*LISTENERS, "relay")
-            ports = dict(zip(names, process.free_ports(len(names)), strict=True))
-            relay = subprocess.Popen([sys.executable, "-I", relay_program.__file__, str(ports["relay"])])
-            server = cls(certs, home, ports, _launch(certs, home, ports), relay)
-            try:
-                process.wait_until_open(server.process, ports.values(), server.log)
-            except process.NotStartedError:
-                server.stop()
-                if last:
-                    raise
-            else:
-                return server
-        raise AssertionError("the last try returns or raises")
+        """A new server, ready to answer."""
+        return cls.launched(certs, LISTENERS, _launch)
 
     @property
-    def log(self) -> Path:
-        """What the server wrote. It names users, never passwords."""
-        return self.home / "log"
+    def has_ipv6(self) -> bool:
+        """It listens on ::1 as well."""
+        return "::1" in addresses()
 
     @property
     def sasl(self) -> Path:
@@ -187,20 +175,12 @@ class Dovecot:
         """Where to find one protocol in one TLS mode."""
         return Target(protocol, host, self.ports[_LISTENER[protocol, tls is Tls.IMPLICIT]], tls)
 
-    def stop(self) -> None:
-        """Ends the server and takes its folder away."""
-        process.stop(self.process)
-        process.stop(self.relay)
-        shutil.rmtree(self.home, ignore_errors=True)
 
-
-def _launch(certs: Certs, home: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
-    account = pwd.getpwnam("nobody") if process.is_root() else pwd.getpwuid(os.getuid())
+def _launch(home: Path, ports: dict[str, int]) -> list[subprocess.Popen[bytes]]:
+    account = pwd.getpwnam("nobody") if is_root() else pwd.getpwuid(os.getuid())
     uid, gid = account.pw_uid, account.pw_gid
-    for source in (certs.chain, certs.key):
-        shutil.copy(source, home / source.name)
     names = {"user": account.pw_name, "group": grp.getgrgid(gid).gr_name, "uid": uid, "gid": gid}
-    others = {"strict": STRICT, "stranger": STRANGER, "unwell": people.UNWELL}
+    others = {"addresses": ", ".join(addresses()), "unwell": people.UNWELL}
     key = home / "keys" / "default" / "HS256" / "default"
     key.parent.mkdir(parents=True)
     key.write_bytes(base64.b64encode(people.TOKEN_KEY))
@@ -209,13 +189,14 @@ def _launch(certs: Certs, home: Path, ports: dict[str, int]) -> subprocess.Popen
     (home / "oauth2.conf").write_text(TOKENS.format(home=home))
     (home / "dovecot.conf").write_text(CONFIGURATION.format(home=home, **names, **others, **ports))
     home.chmod(0o711)  # Postfix, another user, must reach the socket
-    if process.is_root():
+    if is_root():
         for path in (home, *home.rglob("*")):
             os.chown(path, uid, gid)
-    as_whom = (uid, gid, ()) if process.is_root() else (None, None, None)
+    as_whom = (uid, gid, ()) if is_root() else (None, None, None)
     command = [PROGRAM, "-F", "-c", str(home / "dovecot.conf")]
+    relay = subprocess.Popen([sys.executable, "-I", relay_program.__file__, str(ports["relay"])])
     with (home / "console").open("wb") as console:
-        return subprocess.Popen(
+        server = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -224,3 +205,4 @@ def _launch(certs: Certs, home: Path, ports: dict[str, int]) -> subprocess.Popen
             group=as_whom[1],
             extra_groups=as_whom[2],
         )
+    return [server, relay]

@@ -6,15 +6,14 @@ is in a folder of its own. Nothing is ever delivered: the transport is `discard`
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from real import process
 from real.certs import Certs
 from real.dovecot import Dovecot
+from real.process import Server, is_root
 
 from mailwhy.model import Protocol, Target, Tls
 
@@ -82,39 +81,16 @@ def missing() -> str:
     """Why Postfix cannot run here, as words for a skip; "" when it can."""
     if not Path(MASTER).exists():
         return f"not installed: {MASTER} (make servers)"
-    return "" if process.is_root() else "Postfix starts only as root"
+    return "" if is_root() else "Postfix starts only as root"
 
 
-@dataclass
-class Postfix:
-    """A running server; it asks `Dovecot.sasl`, so the same people may sign in."""
-
-    certs: Certs
-    home: Path
-    ports: dict[str, int]
-    process: subprocess.Popen[bytes]
+class Postfix(Server):
+    """Submission only; it asks `Dovecot.sasl`, so the same people may sign in."""
 
     @classmethod
     def start(cls, certs: Certs, dovecot: Dovecot) -> Postfix:
-        """Starts on free ports; tries three times, since somebody else may take a port in between."""
-        for last in (False, False, True):
-            home = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
-            ports = dict(zip(LISTENERS, process.free_ports(len(LISTENERS)), strict=True))
-            server = cls(certs, home, ports, _launch(certs, home, ports, dovecot.sasl))
-            try:
-                process.wait_until_open(server.process, ports.values(), server.log)
-            except process.NotStartedError:
-                server.stop()
-                if last:
-                    raise
-            else:
-                return server
-        raise AssertionError("the last try returns or raises")
-
-    @property
-    def log(self) -> Path:
-        """What the server wrote. It names users, never passwords."""
-        return self.home / "log"
+        """A new server, ready to answer; `dovecot` must outlive it."""
+        return cls.launched(certs, LISTENERS, functools.partial(_launch, certs, dovecot.sasl))
 
     def target(self, protocol: Protocol, tls: Tls, host: str = "127.0.0.1") -> Target:
         """Where to find submission in one TLS mode; Postfix speaks nothing else."""
@@ -122,24 +98,18 @@ class Postfix:
         listener = {Tls.NONE: "clear", Tls.STARTTLS: "submission", Tls.IMPLICIT: "submissions"}[tls]
         return Target(protocol, host, self.ports[listener], tls)
 
-    def stop(self) -> None:
-        """Ends the server and takes its folder away."""
-        process.stop(self.process)
-        shutil.rmtree(self.home, ignore_errors=True)
 
-
-def _launch(certs: Certs, home: Path, ports: dict[str, int], sasl: Path) -> subprocess.Popen[bytes]:
+def _launch(certs: Certs, sasl: Path, home: Path, ports: dict[str, int]) -> list[subprocess.Popen[bytes]]:
     home.chmod(0o755)
     (home / "queue").mkdir()
     (home / "data").mkdir()
     shutil.chown(home / "data", "postfix")
-    for source in (certs.chain, certs.key):
-        shutil.copy(source, home / source.name)
     files = {"key": home / certs.key.name, "chain": home / certs.chain.name, "sasl": sasl}
     (home / "main.cf").write_text(MAIN.format(home=home, **files))
     (home / "master.cf").write_text(SERVICES.format(**ports))
     with (home / "console").open("wb") as console:
         subprocess.run(["/usr/sbin/postfix", "-c", str(home), "check"], stdout=console, stderr=console, check=False)
-        return subprocess.Popen(
+        server = subprocess.Popen(
             [MASTER, "-c", str(home), "-d"], stdin=subprocess.DEVNULL, stdout=console, stderr=console
         )
+    return [server]

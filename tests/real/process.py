@@ -4,17 +4,88 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from real import people
+from real.certs import Certs
+
+from mailwhy.model import Protocol, Target, Tls
 
 START_LIMIT = 20.0  # seconds; Postfix needs 2 to 3 on a busy machine
 
 
 class NotStartedError(Exception):
     """A server did not come up; the message carries the end of its log."""
+
+
+Launch = Callable[[Path, dict[str, int]], "list[subprocess.Popen[bytes]]"]
+
+
+@dataclass
+class Server:
+    """A running server of somebody else, with all that a test needs to sign in.
+
+    home       a short folder of its own: names of unix sockets end at 107 bytes
+    ports      listener -> port on loopback
+    processes  the server first, then its helpers
+    """
+
+    certs: Certs
+    home: Path
+    ports: dict[str, int]
+    processes: list[subprocess.Popen[bytes]]
+
+    @classmethod
+    def launched(cls, certs: Certs, listeners: Sequence[str], launch: Launch) -> Self:
+        """Starts on free ports; tries three times, since somebody else may take a port in between."""
+        for last in (False, False, True):
+            home = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
+            for source in (certs.chain, certs.key):
+                shutil.copy(source, home / source.name)
+            ports = dict(zip(listeners, free_ports(len(listeners)), strict=True))
+            server = cls(certs, home, ports, launch(home, ports))
+            try:
+                wait_until_open(server.processes[0], ports.values(), server.log)
+            except NotStartedError:
+                server.stop()
+                if last:
+                    raise
+            else:
+                return server
+        raise AssertionError("the last try returns or raises")
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote. It names users, never passwords."""
+        return self.home / "log"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that signed the server's certificate."""
+        return self.certs.ca
+
+    @property
+    def users(self) -> dict[str, str]:
+        """login -> password, awkward ones among them."""
+        return people.USERS
+
+    def target(self, protocol: Protocol, tls: Tls, host: str = "127.0.0.1") -> Target:
+        """Where to find one protocol in one TLS mode."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Ends the server and takes its folder away."""
+        for process in self.processes:
+            stop(process)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def free_ports(count: int) -> list[int]:

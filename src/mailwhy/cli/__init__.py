@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Sign in over SMTP, IMAP and POP, and say why it fails."),
+    "batch": ("batch", "Check a whole list of mailboxes, gently, and sum up by cause."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
+    "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
+    "config": ("config", "Show where the options of a run come from."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),
     "demo": ("demo", "See it work on a built-in tenant; no account needed."),
 }
@@ -26,8 +30,10 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".{COMMANDS[cmd_name][0]}", __name__)
+        from ._config import from_environment
+
         command: click.Command = module.command
-        return command
+        return from_environment(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -36,8 +42,36 @@ class Commands(click.Group):
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mailwhy", message="mailwhy %(version)s")
-def main() -> None:
+@click.option(
+    "--config", "path", type=click.Path(path_type=Path), metavar="FILE", help="Read this file, not mailwhy.toml."
+)
+@click.option("--profile", envvar="MAILWHY_PROFILE", help="The profile of mailwhy.toml to use.")
+@click.pass_context
+def main(ctx: click.Context, path: Path | None, profile: str | None) -> None:
     """Why does this app password not open the mailbox?
 
     Tests SMTP AUTH, IMAP and POP of a Microsoft 365 mailbox and names the gate that is closed.
+
+    Every option can also come from mailwhy.toml, or from the environment as MAILWHY_<OPTION>; `mailwhy config show`
+    tells which did.
     """
+    from .. import config as files
+    from ._config import default_map
+
+    name = ctx.invoked_subcommand or ""
+    try:
+        ctx.obj = files.load(path, profile, COMMANDS)
+        command = commands.get_command(ctx, name)
+        if command and name != "config" and ctx.obj.found:
+            found = default_map(ctx.obj, name, command, lambda: all_commands(ctx))
+            ctx.default_map = {name: found}
+    except files.ConfigError as why:
+        raise click.UsageError(str(why), ctx) from None
+
+
+commands: Commands = main
+
+
+def all_commands(ctx: click.Context) -> dict[str, click.Command]:
+    """Every command, imported: only for messages that name what is known."""
+    return {name: command for name in COMMANDS if (command := commands.get_command(ctx, name))}

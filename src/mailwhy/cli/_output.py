@@ -20,8 +20,9 @@ from typing import Any, TextIO
 
 import click
 
-from ..model import Knowledge, Outcome
-from ..report import FORMATS, Options, render
+from ..model import Exit, Knowledge, Outcome
+from ..report import FORMATS, Options, nagios, render
+from ..report.live import Live
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",
@@ -64,6 +65,18 @@ class Output:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
         out = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
+
+    def live(self) -> Live:
+        """What to call after each stage: progress on standard error, where that is a terminal and -q was not said."""
+        progress = Live(sys.stderr, color=wants_color(self.color, sys.stderr))
+        progress.on = progress.on and self.verbosity >= 0 and self.format == "human"
+        return progress
+
+    def status(self, outcome: Outcome) -> int:
+        """The exit code; that of a monitoring plug-in where its format is printed."""
+        if self.format == "nagios" and outcome.exit is not Exit.CANCELLED:
+            return nagios.status(outcome, self.options())
+        return int(outcome.exit)
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

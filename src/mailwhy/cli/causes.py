@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from ..knowledge import guides, load
+from ..knowledge import handbook, load
 from ..model import Cause, Exit, Knowledge
 from ..report import page
 from ..signs import Signs, squash
@@ -46,12 +46,11 @@ def command(cause_id: str | None, search: str | None, format_: str) -> None:
     """
     if cause_id is not None and search is not None:
         raise click.UsageError("give an ID or --search, not both")
-    knowledge = load()
-    pages = {**guides(), **knowledge.causes}
+    pages = handbook()
     if cause_id is not None:
         click.echo(_page(_named(cause_id, pages), format_), nl=False)
         return
-    chosen = list(pages.values()) if search is None else found(search, pages, knowledge)
+    chosen = list(pages.values()) if search is None else found(search, pages, load())
     if not chosen:
         click.echo(
             f"No page speaks of {search!r}. `mailwhy causes` lists all; `mailwhy explain` reads a log.", err=True

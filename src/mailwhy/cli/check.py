@@ -83,6 +83,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     targets = _targets(given["servers"], given["only"], cloud, knowledge)
     way = _way(given)
     ready = take(ctx, account.login or address, kind)
+    from ..ledger import Ledger
     from ..run import Check
 
     run = Check(
@@ -96,7 +97,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
         asked=given["only"] or (),
         as_of=given["as_of"],
         facts=(*given["facts"], *ready.facts),
-        ledger=None,
+        ledger=Ledger(),
         force=given["force"],
         on_step=None,
         knowledge=knowledge,
@@ -154,5 +155,5 @@ def _way(given: dict[str, Any]) -> Way:
     if given["ehlo"]:
         changes["ehlo"] = given["ehlo"]
     if given["timeout"]:
-        changes["timeouts"] = Timeouts.capped(given["timeout"])
+        changes["timeouts"] = Timeouts.all(given["timeout"])
     return Way(**changes)

@@ -1,25 +1,25 @@
 """Pasted text -> attempts: finds what servers and programs said in any text. Pure: no files, no clock, no console.
 
-    text       any bytes -> plain lines, without wrappers         redact   secrets out, before anything is kept
+    text       any bytes -> plain lines, without wrappers         scrub    secrets out, before anything is kept
     finder     clean page -> what was said                        context  who answered, who signed in, with what
     sessions   what was said -> attempts, each thing once         blind    programs that hide the reply
-    stream     more than `WHOLE`: windows around what looks like a reply
+    stream     more than `WHOLE`: only the windows in which something may have been said
 
 The signs come in as an argument; what the attempts mean is `diagnose`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-from ..model import Account, Attempt, Kind, Notice, Protocol
+from ..model import Account, Attempt, Blind, Kind, Notice, Protocol
 from ..signs import Signs
-from .context import context_of
-from .finder import find
-from .redact import Scrubber, redact
+from .blind import notices_for
 from .sessions import Hearing
-from .text import Page, line_of, page_of_lines, peel
+from .stream import decoded, windows
+from .text import page_of
 
 WHOLE = 1 << 20  # up to so many characters the whole text is read at once
 
@@ -29,42 +29,44 @@ class Found:
     """What a paste holds: the attempts (most telling first), whose they are, and what to know beside them."""
 
     attempts: tuple[Attempt, ...]
-    account: Account = Account()
-    notices: tuple[Notice, ...] = ()
+    account: Account
+    notices: tuple[Notice, ...]
 
 
 def read(
-    text: str,
+    text: str | bytes | Iterable[bytes],
     signs: Signs,
     *,
     protocol: Protocol | None = None,
     kind: Kind | None = None,
-    scrub: Callable[[str], str] | None = None,
+    blind: Mapping[str, Blind] | None = None,
+    whole: int = WHOLE,
 ) -> Found:
-    """The attempts in this text. `scrub` (see `Scrubber`) hides addresses and hosts; secrets are always masked."""
+    """The attempts in this text, or in these pieces of a file; memory stays flat however many they are.
+
+    protocol, kind: hints, for what the text leaves open; blind: the programs that hide a reply.
+    whole: characters up to which everything is read, not only what the prefilter lets through.
+    """
     hearing = Hearing(protocol, kind)
-    listen(hearing, enumerate(text.split("\n"), 1) if False else None, text, signs, scrub)
-    return concluded(hearing)
+    start, rest = _start(decoded(text), whole)
+    hidden: tuple[Notice, ...] = ()
+    if rest is None:
+        hearing.listen(page_of(start), signs)
+        hidden = notices_for(start, blind or {})
+    else:
+        for first, window in windows(chain((start,), rest), signs):
+            hearing.listen(page_of(window, first), signs)
+    attempts = hearing.attempts()
+    return Found(attempts, Account(login=hearing.context.login), () if attempts else hidden)
 
 
-def listen(
-    hearing: Hearing, _: object, text: str, signs: Signs, scrub: Callable[[str], str] | None, first: int = 1
-) -> None:
-    """Adds one piece of text, beginning at line `first`, to the hearing."""
-    page = page_of_lines(enumerate(peel(text).split("\n"), first))
-    page = _redacted(page, scrub)
-    hearing.add(page, find(page, signs, hearing.hint), context_of(page))
-
-
-def _redacted(page: Page, scrub: Callable[[str], str] | None) -> Page:
-    from dataclasses import replace
-
-    text, _ = redact(page.text)
-    if scrub:
-        text = scrub(text)
-    return Page(tuple(replace(line, text=words) for line, words in zip(page.lines, text.split("\n"), strict=True)))
-
-
-def concluded(hearing: Hearing) -> Found:
-    """What all pieces together come to."""
-    return Found(hearing.attempts(), Account(login=hearing.context.login))
+def _start(pieces: Iterator[str], whole: int) -> tuple[str, Iterator[str] | None]:
+    """The whole text and None, or its first part and an iterator over the rest."""
+    start: list[str] = []
+    length = 0
+    for piece in pieces:
+        start.append(piece)
+        length += len(piece)
+        if length > whole:
+            return "".join(start), pieces
+    return "".join(start), None

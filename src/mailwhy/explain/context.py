@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..model import Kind, Protocol
 from ..reply import ENCODED_NAME, front_end
-from .redact import user_told
+from .scrub import user_told
 from .text import Page
 
 _SMTP_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE)
@@ -49,8 +49,15 @@ _HOST = r"(?P<host>(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})"
 _DIALLED = re.compile(
     r"(?:\b(?:relay|server|host|smtp host|smtp server|mail server|hostname|smarthost|connect(?:ing|ed|ion)?(?: to)?|-connect|talking to|imaps?://|pops?3?s?://|smtps?://|ssl://|tls://|login on|telnet)"
     rf"[\"']?\s*[=:]?\s*[\[{{\"'(]?\s*){_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>25|143|110|465|587|993|995|2525)\b)?"
-    rf"|\b(?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*(?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?",
+    rf"|(?<![\w.-])(?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*(?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?",
     re.IGNORECASE,
+)
+_HOST_NAME = re.compile(
+    r"\.(?:com|net|org|edu|gov|mil|int|io|de|fr|uk|us|es|it|nl|eu|ch|at|be|pl|br|in|au|ca|cn|jp|mx|co|local|lan|internal|microsoft|example|test)$",
+    re.IGNORECASE,
+)
+_FRONT_END = re.compile(
+    r"\.(?:prod\.outlook\.com|exchangelabs\.com|partner\.outlook\.cn)$|^[A-Z0-9]+\.outlook\.", re.IGNORECASE
 )
 _PORT = re.compile(
     r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
@@ -149,16 +156,7 @@ def _kind(text: str, mechanisms: tuple[str, ...]) -> Kind | None:
 def _dialled(text: str) -> tuple[str | None, int | None]:
     for found in _DIALLED.finditer(text):
         host = found["host"] or found["known"]
-        if found["host"] and found["host"].rpartition(".")[2].lower() in (
-            "php",
-            "py",
-            "java",
-            "js",
-            "go",
-            "cs",
-            "log",
-            "net",
-        ):
+        if not _HOST_NAME.search(host) or _FRONT_END.search(host):
             continue
         port = found["port"] or found["port2"]
         if not port and (alone := _PORT.search(text)):

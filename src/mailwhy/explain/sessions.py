@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Speaker, Stage, Step, Target
-from ..reply import ENHANCED
-from ..signs import squash
-from .context import Context
-from .finder import Said
+from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Stage, Step, Target
+from ..signs import Signs, squash
+from .context import Context, context_of
+from .finder import Said, find
+from .scrub import redact
 from .text import Page
 from .times import seconds_between
 
@@ -42,6 +42,7 @@ class Heard:
     last: str | None = None
     moments: int = 0
     last_line: int = 0
+    page: int = 0
 
     @property
     def reply(self) -> Reply:
@@ -67,7 +68,7 @@ class Heard:
             codes in _CONSEQUENCE
             or (
                 reply.status in ("530", "")
-                and ("notauthenticated" in words and "tosend" in words or words.startswith("clientwasnotauth"))
+                and (("notauthenticated" in words and "tosend" in words) or words.startswith("clientwasnotauth"))
             )
             or (reply.status == "BYE" and "signingoff" in words)
         )
@@ -101,8 +102,15 @@ class Hearing:
         self.context = Context()
         self._heard: dict[tuple[Protocol, str], Heard] = {}
 
+    def listen(self, page: Page, signs: Signs) -> None:
+        """Takes the secrets out of a page, and adds what is said in it."""
+        text, _ = redact(page.text)
+        lines = zip(page.lines, text.split("\n"), strict=True)
+        page = Page(tuple(replace(line, text=words) for line, words in lines))
+        self.add(page, find(page, signs, self.hint), context_of(page))
+
     def add(self, page: Page, said: Iterable[Said], context: Context) -> None:
-        """Everything said in one page, in order."""
+        """Everything said in one page, in order; a line that was there in the page before counts once."""
         self.context = self.context.joined(context)
         for each in said:
             protocol = self._protocol(each, context)
@@ -113,8 +121,11 @@ class Hearing:
                 if len(self._heard) >= MOST_HEARD:
                     continue
                 heard = self._heard[key] = Heard(each, protocol, [], len(self._heard))
+            elif line <= heard.last_line and heard.page != page.lines[0].number:
+                continue  # windows overlap
             elif len(each.reply.line) > len(heard.reply.line) and not heard.reply.time:
                 heard.said = replace(each, start=heard.said.start)  # the fuller telling is kept
+            heard.page = page.lines[0].number
             heard.add(line, each.reply, page.time(each.start))
 
     def _protocol(self, said: Said, context: Context) -> Protocol:
@@ -123,14 +134,9 @@ class Hearing:
 
     def attempts(self) -> tuple[Attempt, ...]:
         """What was heard, as attempts; the ones that name something come first."""
-        groups = _grouped([heard for heard in self._heard.values() if _matters(heard)])
+        groups = _grouped(_whole([heard for heard in self._heard.values() if _matters(heard)]))
         built = [(self._importance(group), self._attempt(group)) for group in groups]
         return tuple(attempt for _, attempt in sorted(built, key=lambda pair: pair[0]))
-
-    @property
-    def greeted_only(self) -> bool:
-        """A greeting, and nothing after it."""
-        return bool(self._heard) and not any(_matters(heard) for heard in self._heard.values())
 
     def _importance(self, group: Sequence[Heard]) -> tuple[int, int]:
         def rank(heard: Heard) -> int:
@@ -155,7 +161,7 @@ class Hearing:
             target=Target(protocol, context.host if fits else None, context.port if fits else None),
             steps=(*_opening(protocol, context, group), *self._steps(group, context)),
             kind=self.kind or context.kind,
-            started=max(times) if times else None,
+            started=max((time for time in times if time[0].isdigit()), default=None),
             facts=_later_accepted(group),
             seen=Seen(
                 lines=tuple(lines[:MOST_LINES]),
@@ -195,6 +201,17 @@ def _matters(heard: Heard) -> bool:
     return heard.reply.status == "235" or words.startswith(
         ("logincompleted", "authenticatecompleted", "usersuccessfully", "authenticationsuccessful")
     )
+
+
+def _whole(heard: list[Heard]) -> list[Heard]:
+    """Without what a program printed shortened ("535 5.7.3 Authe...") beside the whole."""
+    words = {id(each): f"{each.reply.enhanced}:{squash(each.reply.spoken.text)}" for each in heard}
+    return [
+        each
+        for each in heard
+        if not words[id(each)].endswith("...")
+        or not any(other is not each and words[id(other)].startswith(words[id(each)][:-3]) for other in heard)
+    ]
 
 
 def _grouped(heard: Sequence[Heard]) -> list[list[Heard]]:
@@ -238,20 +255,35 @@ def _without_wrappers(group: list[Heard]) -> list[Heard]:
     return [heard for heard in group if not heard.said.client] if server else group
 
 
+_SIGN_IN_STATUS = ("535", "534", "538", "504", "454", "NO", "-ERR", "334", "501", "503")
+_SIGN_IN_CODES = ("5.7.3", "5.7.4", "5.7.8", "5.7.9", "5.7.139", "5.7.30", "4.7.0", "4.7.66", "5.5.2", "5.5.4")
+_WAY = ("network.", "client.wrong_", "client.tls_too_old", "client.ca_store", "service.transient")
+
+
 def _stage(heard: Heard, refused: bool) -> Stage:
+    """Where it was said. A sign that speaks at some stages only is believed to have been said at one of them."""
+    sign, reply = heard.sign, heard.reply.spoken
     if heard.said.ok:
         return Stage.AUTH
-    sign = heard.sign
-    stage = Stage.USE if heard.consequence and refused else Stage.AUTH
-    if heard.reply.status == "BYE" and refused:
+    if heard.consequence or (reply.status == "BYE" and refused):
         stage = Stage.USE
+    elif heard.said.client and sign and sign.means and sign.means[0].cause.startswith(_WAY):
+        stage = Stage.TLS
+    elif heard.protocol is not Protocol.SMTP:
+        stage = Stage.USE if "notconnected" in squash(reply.text) else Stage.AUTH
+    elif reply.status in _SIGN_IN_STATUS or reply.enhanced in _SIGN_IN_CODES:
+        stage = Stage.AUTH
+    else:
+        stage = Stage.USE if reply.status or reply.enhanced else Stage.AUTH
     if sign and sign.match.stage and stage not in sign.match.stage:
         return sign.match.stage[0]
     return stage
 
 
 def _later_accepted(group: Sequence[Heard]) -> frozenset[str]:
-    return frozenset()
+    refused = [heard.lines[0] for heard in group if not heard.said.ok and not heard.consequence]
+    accepted = [heard.last_line for heard in group if heard.said.ok]
+    return frozenset({"accepted.later"} if refused and accepted and max(accepted) > min(refused) else ())
 
 
 def _opening(protocol: Protocol, context: Context, group: Sequence[Heard]) -> Iterable[Step]:

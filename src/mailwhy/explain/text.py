@@ -12,7 +12,6 @@ import codecs
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,13 +36,13 @@ def encoding_of(start: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def decode(data: bytes) -> str:
-    """The bytes as text: UTF-16 and UTF-8 where they are, Latin-1 where neither fits. Never raises."""
-    name, skip = encoding_of(data)
-    try:
-        return data[skip:].decode(name)
-    except UnicodeDecodeError:
-        return data[skip:].decode("latin-1" if name == "utf-8" else name, "replace")
+def _as_latin_1(problem: UnicodeError) -> tuple[str, int]:
+    if not isinstance(problem, UnicodeDecodeError):
+        raise problem
+    return problem.object[problem.start : problem.end].decode("latin-1"), problem.end
+
+
+codecs.register_error("latin-1-bytes", _as_latin_1)
 
 
 # -- layers, taken off over the whole text -----------------------------------------------------------------------
@@ -59,7 +58,7 @@ _TAG = re.compile(
 )
 _QUOTED_PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+")
 _SOFT_WRAP = re.compile(r"=(?=\n)")
-_MARKDOWN = re.compile(r"\*\*|``?`?(?:[a-z]+(?=\n))?|~~")
+_MARKDOWN = re.compile(r"(?<!\*)\*\*(?!\*)|\*\*(?=\*[ ](?:BYE|OK|NO|BAD)\b)|``?`?(?:[a-z]+(?=\n))?|~~")
 _DOUBLED = re.compile(r"(?<=\w)''(?=\w)")
 _TUPLE = re.compile(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)")
 _RUST = re.compile(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*")
@@ -73,13 +72,14 @@ def _written(found: re.Match[str]) -> str:
 
 
 def _octets(found: re.Match[str]) -> str:
-    text = decode(bytes.fromhex(found.group().replace("=", "")))
+    text = bytes.fromhex(found.group().replace("=", "")).decode("utf-8", "latin-1-bytes")
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def peel(text: str) -> str:
     """The text without escapes, entities, tags, colours and stars; as many line ends as before."""
-    text = _HIDDEN.sub("", _ANSI.sub("", text)).replace("\r\n", "\n").replace("\r", SOFT).replace("\f", " ")
+    text = _HIDDEN.sub("", _ANSI.sub("", text)).replace("\r\n", "\n").replace("\f", " ")
+    text = text.replace("\r", SOFT if "\n" in text else "\n")
     for _ in range(3):  # JSON inside JSON inside a log
         if "\\" not in text:
             break
@@ -106,13 +106,13 @@ def _quoted_printable(text: str) -> bool:
 
 _GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
 _QUOTE = re.compile(
-    r"^\s*(?:(?:>(?!>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
 )
 _LEVEL = re.compile(
     r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
 )
 _SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
-_THREAD = re.compile(r"^\s*\[[\w .:@#-]{1,40}\]\s+(?=\S)")
+_THREAD = re.compile(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
 _SPEAKER = re.compile(
     r"^\s*(?:"
     r"(?P<server>S:|SERVER(?: -> CLIENT)?:|<<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*?|Rx\b:?|RECV:?|[\w:=()]{0,40}<<<|\w+: (?:POP3|IMAP|SMTP)<|<(?= b?'))"
@@ -123,17 +123,22 @@ _SPEAKER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the paste without its prefixes. speaker: "client", "server" or "" where nobody says."""
+    """One line of the paste without its prefixes.
+
+    speaker   "client", "server" or "" where nobody says
+    prefixed  a log's prefix stood in front: a record begins here
+    """
 
     number: int
     text: str
     time: str | None = None
     speaker: str = ""
+    prefixed: bool = False
 
 
 def line_of(number: int, text: str) -> Line:
     """Takes the prefixes off one peeled line; what they told is kept (time, speaker)."""
-    time, speaker = None, ""
+    time, speaker, prefixed = None, "", False
     for _ in range(8):
         before = text
         if found := _SPEAKER.match(text):
@@ -141,15 +146,15 @@ def line_of(number: int, text: str) -> Line:
             text = text[found.end() :]
             continue
         if told := leading_time(text):
-            time, text = time or told[0], text[told[1] :]
+            time, text, prefixed = time or told[0], text[told[1] :], True
             continue
         for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD):
             if found := shape.match(text):
-                text = text[found.end() :]
+                text, prefixed = text[found.end() :], prefixed or shape is not _QUOTE
                 break
         if text == before:
             break
-    return Line(number, text, time, speaker)
+    return Line(number, text, time, speaker, prefixed)
 
 
 @dataclass(frozen=True)
@@ -194,12 +199,7 @@ class Page:
 
 def page_of(text: str, first: int = 1) -> Page:
     """The paste (or a window of it that begins at line `first`) as a page."""
-    return page_of_lines(enumerate(peel(text).split("\n"), first))
-
-
-def page_of_lines(lines: Iterable[tuple[int, str]]) -> Page:
-    """Peeled lines with their numbers, as a page."""
-    return Page(tuple(line_of(number, line) for number, line in lines))
+    return Page(tuple(line_of(number, line) for number, line in enumerate(peel(text).split("\n"), first)))
 
 
 class Squashed:

@@ -24,42 +24,48 @@ _SHAPES = tuple(
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s+{_CLOCK}(?:\s+(?P<year>\d{{4}})(?!\d))?{_ZONE}",
     )
 )
-_ANYWHERE = re.compile(rf"(?P<year>20\d\d)-(?P<month>\d\d)-(?P<day>\d\d)[T ]{_CLOCK}{_ZONE}")
 _CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
+# a trailer that was broken before its time: the session follows, or nothing at all
+_TRAILER_GOES_ON = re.compile(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
-    """The time at the start of the line and where the rest begins; (None, n) for a clock without a day."""
+    """The time at the start of the line and where the rest begins; None for the time where no day is told.
+
+    Without a year it is ISO 8601 as far as known: `--09-28T13:03:50`.
+    """
     for shape in _SHAPES:
-        if (found := shape.match(line)) and (time := _iso(found)) is not False:
-            return time, found.end()
+        if (found := shape.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
+            return _iso(found), found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()
     return None
 
 
-def time_inside(line: str) -> str | None:
-    """An unmistakable date and time anywhere in the line."""
-    found = _ANYWHERE.search(line)
-    time = _iso(found) if found else None
-    return time or None
+def _month(part: dict[str, str | None]) -> int:
+    return int(part.get("month") or 0) or _MONTHS.get((part.get("name") or "").lower(), 0)
 
 
-def _iso(found: re.Match[str]) -> str | None | bool:
-    """ISO 8601, in UTC where a zone is told; None where the year is not; False where it is no time."""
+def _is_time(found: re.Match[str]) -> bool:
     part = found.groupdict()
-    month = int(part["month"]) if part.get("month") else _MONTHS.get((part.get("name") or "").lower())
-    if not month:
-        return False
-    if not part.get("year"):
-        return None
+    return _moment(part, int(part.get("year") or 2000)) is not None
+
+
+def _moment(part: dict[str, str | None], year: int) -> datetime | None:
+    hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
-        moment = datetime(
-            int(part["year"]), month, int(part["day"]), int(part["hour"]), int(part["minute"]), int(part["second"] or 0)
-        )
+        # the zone, where there is one, is put in by `_in_utc`
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
     except ValueError:
-        return False
-    return _in_utc(moment, part.get("zone"))
+        return None
+
+
+def _iso(found: re.Match[str]) -> str | None:
+    part = found.groupdict()
+    moment = _moment(part, int(part.get("year") or 2000))
+    if moment and not part.get("year"):
+        return f"--{moment.isoformat()[5:]}"
+    return _in_utc(moment, part.get("zone")) if moment else None
 
 
 def _in_utc(moment: datetime, zone: str | None) -> str:
@@ -80,7 +86,7 @@ def _in_utc(moment: datetime, zone: str | None) -> str:
 def seconds_between(earlier: str, later: str) -> float | None:
     """Seconds from one such time to the other; None where they cannot be compared."""
     try:
-        a, b = datetime.fromisoformat(earlier), datetime.fromisoformat(later)
+        a, b = (datetime.fromisoformat(time.replace("--", "2000-", 1)) for time in (earlier, later))
     except ValueError:
         return None
     if (a.tzinfo is None) != (b.tzinfo is None):

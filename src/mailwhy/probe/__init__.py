@@ -40,11 +40,12 @@ async def probe(
     may_sign_in  awaited when the session stands ready, with the attempt so far; None goes on, a text holds the
                  sign-in back for that reason. The connection stays open meanwhile.
     on_step      called with each step as it ends
-    recorder     where to write; pass one of your own to read `recorder.attempt()` after a cancellation
+    recorder     where to write; pass one of your own to read `recorder.attempt` after a cancellation
 
     Raises nothing but CancelledError, and what `may_sign_in` and `on_step` raise.
     """
-    recorder = recorder or Recorder(target, credential.kind if credential else None, on_step)
+    recorder = recorder or Recorder(target, credential.kind if credential else None)
+    recorder.on_step = on_step or recorder.on_step
     session = Session(target, credential, way, recorder, may_sign_in)
     talk, goodbye = DIALOGUES[target.protocol]
     try:
@@ -57,4 +58,4 @@ async def probe(
         raise
     finally:
         goodbye(session)
-    return recorder.attempt()
+    return recorder.attempt

@@ -146,7 +146,7 @@ class Session:
 
     async def _permission(self, may_sign_in: MaySignIn) -> None:
         try:
-            reason = await may_sign_in(self.recorder.attempt())
+            reason = await may_sign_in(self.recorder.attempt)
         except asyncio.CancelledError:
             self.recorder.held_back = "the run was stopped"
             raise

@@ -39,8 +39,14 @@ class Options:
 FORMATS: dict[str, str] = {
     "human": "human",
     "json": "json",
+    "markdown": "markdown",
+    "html": "html",
+    "junit": "junit",
+    "nagios": "nagios",
+    "prometheus": "prometheus",
+    "csv": "csv",
 }
-MANY: frozenset[str] = frozenset({"json"})
+MANY: frozenset[str] = frozenset({"json", "markdown", "html", "junit", "prometheus", "csv"})
 
 
 def render(outcome: Outcome, knowledge: Knowledge, format_: str = "human", options: Options | None = None) -> str:

@@ -1,24 +1,27 @@
 """The report for people on a terminal or in a log: three plain lines, then the protocols, the causes, the way out.
 
 Plain ASCII but for what others wrote, no decoration that a log would break; colour only adds to what the words
-say. Prose is wrapped to the width (at most 100); replies and commands never are, so that they can be copied.
+say. Prose is wrapped to the width (at most 100). What is there to be copied, replies and commands, is never
+wrapped and begins in the first column.
 """
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Password, Stage, Step, Tls, Verdict
-from . import Options
+from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Stage, Step, Tls, Verdict
+from . import Options, signinlog
 from . import words as w
 
 WIDEST = 100
 COLORS = {"bold": "1", "good": "32", "bad": "31", "doubt": "33", "dim": "2"}
 TONE = {Verdict.WORKS: "good", Verdict.NAMED: "bad", Verdict.NARROWED: "bad", Verdict.OFF_BY_DEFAULT: "bad"}
-MOST_FIXES = 2  # causes whose fix is shown without -v
-PHASES = (Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES, Stage.AUTH, Stage.USE)
+MOST_FIXES = 1  # causes whose fix is shown without -v
+MOST_CAUSES = 4  # causes that are listed without -v
+MOST_LOOKS = 2  # things to look at, for one cause, without -v
+TIED = "\u00a0"  # a blank that prose is not wrapped at
 
 
 class Page:
@@ -45,7 +48,7 @@ class Page:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self.lines += [self.paint(line, tone) for line in wrapped]
+        self.lines += [self.paint(line.replace(TIED, " "), tone) for line in wrapped]
 
     def exact(self, text: str, indent: int = 0, tone: str = "") -> None:
         """One line that is never wrapped."""
@@ -72,12 +75,16 @@ def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
     _opening(page, outcome, knowledge, options)
     if options.verbosity < 0:
         return page.text()
-    order = {finding.cause: number for number, finding in enumerate(outcome.findings, 1)}
+    live = w.live_findings(outcome)
+    order = {finding.cause: number for number, finding in enumerate(live, 1)}
     for diagnosis in outcome.diagnoses:
         _protocol(page, diagnosis, order, options)
-    _causes(page, outcome, knowledge, options)
-    _ruled_out(page, outcome, knowledge)
-    _what_to_do(page, outcome, knowledge, options)
+    if outcome.verdict is Verdict.WORKS and options.verbosity < 1:
+        _no_more_than_named(page, live, knowledge)
+    else:
+        _causes(page, outcome, live, knowledge, options)
+        _ruled_out(page, outcome, knowledge)
+        _what_to_do(page, outcome, live, knowledge, options)
     _sign_in_log(page, outcome)
     _notices(page, outcome)
     if options.verbosity >= 2:
@@ -99,19 +106,21 @@ def _opening(page: Page, outcome: Outcome, knowledge: Knowledge, options: Option
 def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: Options) -> None:
     attempt = diagnosis.attempt
     page.gap()
-    head = f"{w.name(attempt.target.protocol):<6}{w.SAID[diagnosis.verdict]}"
+    head = f"{w.name(attempt.target.protocol):<6}{w.said(diagnosis)}"
     page.say(
         "   ".join(p for p in (head, w.place(attempt.target), w.lines_words(attempt)) if p), 0, 6, _tone(diagnosis)
     )
-    if attempt.steps and not attempt.seen:
-        page.say(", ".join(w.stage_words(step) for step in attempt.steps), 6)
+    brief = diagnosis.verdict is Verdict.RETIRED and options.verbosity < 1
+    if attempt.steps and not attempt.seen and not brief:
+        page.say(", ".join(w.stage_words(step).replace(" ", TIED) for step in attempt.steps), 6)
     if attempt.held_back:
         page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
     _reply(page, attempt)
     if diagnosis.verdict is not Verdict.NOT_TRIED:
-        page.say(f"Password: {w.LOOKED[diagnosis.password]}.", 6)
-    if numbers := [str(order[f.cause]) for f in diagnosis.findings if f.cause in order]:
-        page.say(f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(numbers)} below.", 6)
+        page.say(f"Password: {w.looked(diagnosis)}.", 6)
+    numbers = [order[f.cause] for f in diagnosis.findings if f.cause in order]
+    if numbers and diagnosis.verdict is not Verdict.RETIRED:
+        page.say(f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(w.ranges(numbers))} below.", 6)
     if options.verbosity >= 1:
         _waterfall(page, attempt)
         _transcript(page, attempt)
@@ -179,87 +188,103 @@ def _spoken(step: Step, inside: bool) -> Iterator[str]:
         yield f"** {step.stage}: {w.FAULTS.get(str(step.fault), step.fault)}"
 
 
-def _causes(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
-    if not outcome.findings:
+def _no_more_than_named(page: Page, live: Sequence[Finding], knowledge: Knowledge) -> None:
+    """What works comes first: of what Microsoft removed elsewhere, only where to read about it."""
+    page.gap()
+    for finding in live:
+        cause = w.cause_of(finding, knowledge)
+        page.say(f"{w.clean(cause.title)}: mailwhy causes {w.clean(cause.id)}, or -v.", 6, 2)
+
+
+def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Knowledge, options: Options) -> None:
+    if not live:
         return
-    page.head("Why" if len(outcome.findings) == 1 else "Why: the most likely first")
-    replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
+    page.head("Why" if len(live) == 1 else "Why: the most likely first")
+    told = w.shown(outcome)
     several = len({d.attempt.target.protocol for d in outcome.diagnoses}) > 1
-    for number, finding in enumerate(outcome.findings, 1):
+    most = len(live) if options.verbosity >= 1 else MOST_CAUSES
+    for number, finding in enumerate(live[:most], 1):
         cause = w.cause_of(finding, knowledge)
         protocols = ", ".join(w.name(p) for p in w.explained(finding, outcome)) if several else ""
         title = f"{number:>2}. {w.clean(cause.title)}" + (f" ({protocols})" if protocols else "")
         page.say(title, 0, 4, "bold" if number == 1 else "")
-        page.say(f"{w.BASIS[finding.basis]}; mailwhy causes {cause.id}", 4, 0, "dim")
-        for text in w.evidence(finding, replies):
+        page.say(f"{w.BASIS[finding.basis]}; mailwhy causes {w.clean(cause.id)}", 4, 0, "dim")
+        for text in w.evidence(finding, told):
             page.say(f"because {text}", 4, 2)
         if note := w.clean(finding.note):
             page.say(note, 4)
         if cause.why and (number == 1 or options.verbosity >= 1):
             page.say(w.clean(w.fill(cause.why, outcome.account)), 4)
-        if len(outcome.findings) > 1:
-            _apart(page, finding, outcome)
-
-
-def _apart(page: Page, finding: Finding, outcome: Outcome) -> None:
-    for text in finding.told_apart_by[:1]:
-        page.say("To tell it from the others:", 4)
-        page.say(w.clean(w.fill_command(text, outcome.account)), 6, 2)
+        if number > MOST_FIXES and options.verbosity < 1 and finding.told_apart_by:
+            for action in cause.check[:1]:
+                _action(page, "To tell", action, outcome, 4)
+    if len(live) > most:
+        page.say(f"{len(live) - most} more causes are possible, and less likely: -v lists them.", 1, 2)
 
 
 def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:
-    if not outcome.ruled_out:
+    found = w.struck(outcome)
+    if not found:
         return
     page.head("Ruled out")
-    for ruled in outcome.ruled_out:
+    for ruled in found:
         cause = knowledge.cause(ruled.cause)
         page.say(f"- {w.clean(cause.title if cause else ruled.cause)}: {w.fact_words(ruled.by, knowledge)}", 1, 2)
 
 
-def _what_to_do(page: Page, outcome: Outcome, knowledge: Knowledge, options: Options) -> None:
-    wanted = [w.cause_of(finding, knowledge) for finding in outcome.findings]
+def _what_to_do(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Knowledge, options: Options) -> None:
+    """The pages of the first causes (-v: of all). What is told once is not told again."""
+    wanted = [w.cause_of(finding, knowledge) for finding in live]
     wanted = [cause for cause in wanted if cause.fix or cause.check or cause.undo]
     if not wanted:
         return
     page.head("What to do")
     shown = wanted if options.verbosity >= 1 else wanted[:MOST_FIXES]
+    told: set[Action] = set()
     for cause in shown:
         if len(wanted) > 1:
-            page.say(f"If it is: {w.clean(cause.title)}", 1, 2, "bold")
-        _page_of(page, cause, outcome)
-    if rest := [cause.id for cause in wanted if cause not in shown]:
-        page.say(f"For the other causes: -v, or {', '.join(f'mailwhy causes {r}' for r in rest[:3])}", 1, 2)
+            page.say(f"If it is this: {w.clean(cause.title)}", 1, 2, "bold")
+        _page_of(page, cause, outcome, told, options)
+        if cause.conflict and (cause is shown[0] or options.verbosity >= 1):
+            page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
+    if len(shown) < len(wanted):
+        page.say("If it is another cause: -v, or mailwhy causes with its name.", 1, 2)
 
 
-def _page_of(page: Page, cause: Cause, outcome: Outcome) -> None:
-    sections = (("Look", cause.check), ("Mend", cause.fix), ("Undo", cause.undo))
-    for label, actions in sections:
+def _page_of(page: Page, cause: Cause, outcome: Outcome, told: set[Action], options: Options) -> None:
+    if role := w.role_words(cause):
+        page.say(f"As: {role}", 2, 2)
+    looks = cause.check if options.verbosity >= 1 else cause.check[:MOST_LOOKS]
+    for label, actions in (("Look", looks), ("Mend", cause.fix), ("Undo", cause.undo)):
         for action in actions:
-            _action(page, label, cause, action, outcome)
+            once = Action(run=action.run, where=action.where) if action.run else action
+            if once in told:
+                again = f"{label}: as above" + (f". Expect: {w.clean(action.expect)}" if action.expect else "")
+                if not page.lines[-1].endswith(again):
+                    page.say(again, 2, 2)
+                continue
+            told.add(once)
+            _action(page, label, action, outcome, 2)
         if label == "Mend" and cause.delay:
             page.say(f"Takes effect: {w.clean(cause.delay)}", 2, 2)
-    if cause.conflict:
-        page.say(f"Sources disagree: {w.clean(cause.conflict)}", 2, 2)
 
 
-def _action(page: Page, label: str, cause: Cause, action: Action, outcome: Outcome) -> None:
+def _action(page: Page, label: str, action: Action, outcome: Outcome, indent: int) -> None:
     """What to do in words, then the command alone on its line."""
-    head = ": ".join(p for p in (w.action_head(cause, action), w.clean(w.fill(action.text, outcome.account))) if p)
-    if head:
-        page.say(f"{label}: {head}", 2, 2)
-    for command in w.fill_command(action.run, outcome.account).splitlines():
-        page.exact(w.clean(command), 4)
+    text = w.clean(w.fill(action.text, outcome.account))
+    page.say(": ".join(part for part in (label, w.clean(action.where), text) if part), indent, 2)
+    for line in w.command(action, outcome.account).splitlines():
+        page.exact(w.clean(line))
     if action.expect:
-        page.say(f"expect: {w.clean(w.fill(action.expect, outcome.account))}", 4, 2)
+        page.say(f"Expect: {w.clean(w.fill(action.expect, outcome.account))}", indent + 4, 2)
 
 
 def _sign_in_log(page: Page, outcome: Outcome) -> None:
-    failed = any(d.password is not Password.ACCEPTED for d in outcome.diagnoses)
-    entries = w.log_entries(outcome) if failed else ()
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
     page.head("Where it stands in the sign-in log")
-    page.say(w.SIGN_IN_LOG, 2)
+    page.say(signinlog.WHERE, 2)
     for entry in entries:
         parts = (
             f"user {entry.user}" if entry.user else "",
@@ -283,7 +308,7 @@ def _everything(page: Page, outcome: Outcome) -> None:
     page.head("Everything seen")
     for diagnosis in outcome.diagnoses:
         attempt = diagnosis.attempt
-        page.exact(f"{w.name(attempt.target.protocol)} sign {diagnosis.sign or 'none'}", 1)
+        page.exact(f"{w.name(attempt.target.protocol)} sign {w.clean(diagnosis.sign or 'none')}", 1)
         for step in attempt.steps:
             page.exact(f"{step.stage} at {step.at:.3f} s for {step.seconds:.3f} s", 3)
             for key, value in sorted(step.seen.items()):

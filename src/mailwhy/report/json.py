@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
-from ..model import Account, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage, to_plain
+from ..model import Account, Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage, to_plain
 from ..record import SCHEMA
 from . import Options
-from .words import fill, fill_command
+from .words import apart, command, fill
 
 
 def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
@@ -105,7 +105,7 @@ def _finding(finding: Finding, account: Account, knowledge: Knowledge) -> dict[s
         "basis": finding.basis.value,
         "owner": cause.owner,
         "because": list(finding.because),
-        "told_apart_by": [fill_command(text, account) for text in finding.told_apart_by],
+        "told_apart_by": [apart(text, account) for text in finding.told_apart_by],
         "note": finding.note,
         "why": fill(cause.why, account),
         "tonight": fill(cause.tonight, account),
@@ -121,11 +121,11 @@ def _finding(finding: Finding, account: Account, knowledge: Knowledge) -> dict[s
     }
 
 
-def _actions(actions: Iterable[Any], account: Account) -> list[dict[str, str]]:
+def _actions(actions: Iterable[Action], account: Account) -> list[dict[str, str]]:
     return [
         {
             "text": fill(action.text, account),
-            "run": fill_command(action.run, account),
+            "run": command(action, account),
             "where": action.where,
             "expect": fill(action.expect, account),
         }

@@ -6,10 +6,9 @@ is shown: a server's text must never act on a terminal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ..model import (
     Account,
@@ -24,12 +23,14 @@ from ..model import (
     Password,
     Protocol,
     Reply,
+    Ruled,
     Stage,
     Step,
     Target,
     Verdict,
 )
 from ..reply import harmless
+from . import powershell
 
 SAID = {
     Verdict.WORKS: "works",
@@ -48,15 +49,14 @@ BASIS = {
     Basis.INFERRED: "inferred, not proven",
 }
 LOOKED = {
-    Password.ACCEPTED: "accepted",
+    Password.ACCEPTED: "accepted",  # see `looked`
     Password.REFUSED: "looked at, and refused",
     Password.NOT_LOOKED_AT: "not looked at",
     Password.NOT_TOLD: "the server does not tell whether it looked",
 }
-CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
-SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
-PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*")
+MOST_PAGES = 3  # causes whose whole page stands in a ticket or a web page; the others are named
+NOBODY = Account()
 
 
 def clean(text: object) -> str:
@@ -69,6 +69,23 @@ def name(protocol: Protocol) -> str:
     return protocol.value.upper()
 
 
+def looked(diagnosis: Diagnosis) -> str:
+    """Did the server look at the password?"""
+    if diagnosis.verdict is Verdict.RETIRED:
+        return "this refusal says nothing about it"
+    if diagnosis.password is Password.ACCEPTED and diagnosis.verdict is not Verdict.WORKS:
+        return "looked at, and probably right: what refuses comes after it"
+    return LOOKED[diagnosis.password]
+
+
+def said(diagnosis: Diagnosis) -> str:
+    """The verdict in words; an answer that no sign knows is a refusal all the same."""
+    step = decisive(diagnosis.attempt)
+    if diagnosis.verdict is Verdict.UNKNOWN and step and step.stage is Stage.AUTH and step.reply:
+        return "refused, reason not known"
+    return SAID[diagnosis.verdict]
+
+
 def place(target: Target) -> str:
     """Host, port and TLS as far as they are known."""
     address = clean(target.host or "")
@@ -78,30 +95,33 @@ def place(target: Target) -> str:
     return f"{address} ({tls})" if address and tls else address or tls
 
 
-def quoted(address: str) -> str:
-    """An address as a PowerShell argument: bare where that is safe, else in single quotes that nothing closes."""
-    if PLAIN_ADDRESS.fullmatch(address):
-        return address
-    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", clean(address)) + "'"
-
-
 def fill(text: str, account: Account) -> str:
     """Prose with the addresses filled in; `<mailbox>` where none is known."""
-    return _filled(text, account, clean)
+    return powershell.fill(text, account, clean)
 
 
-def fill_command(text: str, account: Account) -> str:
-    """A command with the addresses filled in, quoted where they need it."""
-    return _filled(text, account, quoted)
+def command(action: Action, account: Account) -> str:
+    """What an action says to run, the addresses filled in and quoted for the place where it runs.
+
+    An address that cannot stand in a command leaves its placeholder, `<mailbox>`, which nothing runs.
+    """
+    try:
+        return powershell.command_of(action, account)
+    except ValueError:
+        return powershell.command_of(action, NOBODY)
 
 
-def _filled(text: str, account: Account, show: object) -> str:
-    mailbox = account.mailbox or account.login
-    known = {"mailbox": mailbox, "login": account.login or mailbox, "sender": account.sender or mailbox}
-    for key, value in known.items():
-        if f"{{{key}}}" in text:
-            text = text.replace(f"{{{key}}}", show(value) if value and callable(show) else f"<{key}>")
-    return text
+def apart(text: str, account: Account) -> str:
+    """One line of `told_apart_by`: a command of a page, or words, with the addresses filled in."""
+    quoting = powershell.quoted
+    if text.startswith("GET https:"):
+        quoting = powershell.url_quoted
+    elif text.startswith(("mailwhy ", "openssl ", "nslookup ")):
+        quoting = powershell.shell_quoted
+    try:
+        return powershell.fill(text, account, quoting)
+    except ValueError:
+        return powershell.fill(text, NOBODY)
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
@@ -178,10 +198,30 @@ class Opening:
     tonight: str
 
 
+def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
+    """The causes worth acting on. Of a protocol that Microsoft removed, none; if all are, that one."""
+    open_ = {f.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for f in d.findings}
+    shut = {d.findings[0].cause for d in outcome.diagnoses if d.verdict is Verdict.RETIRED and d.findings}
+    told = {f.cause for d in outcome.diagnoses for f in d.findings}
+    wanted = open_ or shut
+    return tuple(f for f in outcome.findings if f.cause in wanted or f.cause not in told)
+
+
+def struck(outcome: Outcome) -> tuple[Ruled, ...]:
+    """The causes that were ruled out. No news: those of another protocol, and of one that Microsoft removed."""
+    told = {r.cause for d in outcome.diagnoses for r in d.ruled_out}
+    live = {r.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for r in d.ruled_out}
+    return tuple(
+        ruled
+        for ruled in outcome.ruled_out
+        if not ruled.by.startswith("protocol=") and (ruled.cause in live or ruled.cause not in told)
+    )
+
+
 def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     """What is the matter, who must act, what can be done tonight. One plain line each."""
-    live = tuple(f for f in outcome.findings if f.cause != "service.basic_auth_retired") or outcome.findings
-    if live and outcome.verdict is not Verdict.WORKS:
+    live = live_findings(outcome)
+    if live and outcome.verdict not in (Verdict.WORKS, Verdict.RETIRED):
         return _with_cause(outcome, live, knowledge)
     summary = summary_of(outcome)
     endings = {
@@ -199,7 +239,7 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
 def _with_cause(outcome: Outcome, live: tuple[Finding, ...], knowledge: Knowledge) -> Opening:
     first = cause_of(live[0], knowledge)
     refused = outcome.verdict in (Verdict.NARROWED, Verdict.NAMED) and len(live) > 1
-    title = f"{len(live)} causes fit, first: {first.title}" if refused else first.title
+    title = f"The most likely of {len(live)} causes: {first.title}" if refused else first.title
     owners = list(dict.fromkeys(o for f in live[:3] if (o := cause_of(f, knowledge).owner)))
     who = (f"the {owners[0]}" if " " in owners[0] else owners[0]) if owners else "the mail administrator"
     others = ", ".join(owners[1:])
@@ -212,7 +252,7 @@ def summary_of(outcome: Outcome) -> str:
     """`SMTP refused; IMAP and POP removed by Microsoft.`"""
     groups: dict[str, list[str]] = {}
     for diagnosis in outcome.diagnoses:
-        names = groups.setdefault(SAID[diagnosis.verdict], [])
+        names = groups.setdefault(said(diagnosis), [])
         if (protocol := name(diagnosis.attempt.target.protocol)) not in names:
             names.append(protocol)
     if not groups:
@@ -235,13 +275,20 @@ def explained(finding: Finding, outcome: Outcome) -> tuple[Protocol, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def evidence(finding: Finding, shown: Iterable[str]) -> Iterator[str]:
-    """The facts that speak for a finding, without the reply that stands above already."""
-    replies = [text for text in shown if text]
-    for text in finding.because:
-        said = clean(text).partition(" said: ")[2]
-        if not said or not any(said[:60] in reply or reply in said for reply in replies):
-            yield clean(text)
+def shown(outcome: Outcome) -> frozenset[str]:
+    """What stands at the protocols already, as `evidence` would say it: replies, and faults."""
+    steps = [step for d in outcome.diagnoses if (step := decisive(d.attempt))]
+    faults = (f"{step.stage}: {str(step.fault).replace('_', ' ')}" for step in steps if step.fault)
+    return frozenset((*(clean(step.reply.line) for step in steps if step.reply), *faults))
+
+
+def evidence(finding: Finding, told: Iterable[str]) -> Iterator[str]:
+    """The facts that speak for a finding, without those that are `shown` above."""
+    known = tuple(text for text in told if text)
+    for text in map(clean, finding.because):
+        words = text.partition(" said: ")[2] or text
+        if text and not any(words[:60] in reply or reply in words for reply in known):
+            yield text
 
 
 def fact_words(fact: str, knowledge: Knowledge) -> str:
@@ -249,42 +296,10 @@ def fact_words(fact: str, knowledge: Knowledge) -> str:
     return clean(knowledge.facts.get(fact) or fact)
 
 
-def action_head(cause: Cause, action: Action) -> str:
-    """Where, and as whom: `Exchange Online PowerShell, as Exchange Administrator`."""
-    return ", as ".join(part for part in (clean(action.where), clean(cause.role)) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """Where one attempt stands in the Entra sign-in log: times are UTC."""
-
-    user: str
-    window: str
-    source: str
-    app: str
-
-
-def log_entries(outcome: Outcome) -> tuple[LogEntry, ...]:
-    """Where to look in the sign-in log: for each sign-in that Exchange Online answered."""
-    return tuple(dict.fromkeys(e for d in outcome.diagnoses if (e := _log_entry(d))))
-
-
-def _log_entry(diagnosis: Diagnosis) -> LogEntry | None:
-    attempt = diagnosis.attempt
-    if "service=exchange-online" not in diagnosis.facts or not attempt.stage(Stage.AUTH):
-        return None
-    source = next((clean(s.seen["source"]) for s in attempt.steps if s.seen.get("source")), "")
-    user = clean(diagnosis.account.login or diagnosis.account.mailbox or "")
-    return LogEntry(user, _window(attempt), source, CLIENT_APP[attempt.target.protocol])
-
-
-def _window(attempt: Attempt) -> str:
-    began = instant(attempt.started)
-    if not began:
-        return ""
-    ended = instant(attempt.seen.last if attempt.seen else None) or began + timedelta(seconds=total(attempt))
-    margin = timedelta(minutes=5)
-    return f"{began - margin:%Y-%m-%d %H:%M} to {ended + margin:%H:%M} UTC"
+def role_words(cause: Cause) -> str:
+    """The role that may do it, "" where none is needed."""
+    role = clean(cause.role).rstrip(".")
+    return "" if role.startswith("None: whoever") else role
 
 
 def instant(text: str | None) -> datetime | None:
@@ -303,7 +318,7 @@ def lines_words(attempt: Attempt) -> str:
     seen = attempt.seen
     if not seen:
         return ""
-    words = ", ".join(_ranges(seen.lines))
+    words = ", ".join(ranges(seen.lines))
     words = f"line{'s' if len(seen.lines) != 1 else ''} {words}" if words else "in the text"
     more = [f"{seen.count} times"] if seen.count > 1 else []
     more += [f"first {clean(seen.first)}"] if seen.first else []
@@ -311,7 +326,7 @@ def lines_words(attempt: Attempt) -> str:
     return f"{words} ({', '.join(more)})" if more else words
 
 
-def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+def ranges(numbers: Iterable[int]) -> Iterator[str]:
     """3, 4, 5, 9 as `3-5`, `9`; at most six of them."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):

@@ -9,7 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step
 
 MASK = "***"
 _VALUE = r"(?P<secret>[^\s\"'<>,;&)\]}]+)"
@@ -20,23 +24,23 @@ _PLACES = tuple(
     re.compile(shape, re.IGNORECASE | re.MULTILINE)
     for shape in (
         # the line after a prompt for the password, and each long base64 line after a bare challenge
-        rf"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{{0,80}}?(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{{2,}}={{0,2}})\s*$",
+        r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
         rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|-->|~>)?\s*(?P<secret>(?!334|535|235|454|432|421|5\d\d[ -]){_B64})(?=[\s\"',;]|$)",
-        rf"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?(?P<secret>(?!failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism)(?:[A-Za-z0-9+/_-]{{8,}}={{0,2}}))",
-        rf"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
-        rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt)[^\s\"']+)[\"']?[ \t]*\r?$",
-        rf"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
+        r"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?(?P<secret>(?!failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism)(?:[A-Za-z0-9+/_-]{8,}={0,2}))",
+        r"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
+        r"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt)[^\s\"']+)[\"']?[ \t]*\r?$",
+        r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
         r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@",
+        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
         r"\bBearer[ ]+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)",
         r"\bauth=Bearer\s+(?P<secret>[^\s\x01]+)",
         r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
         r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}]+)",
         r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*(?P<secret>(?!command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b)[^\s\"',;&)\]}]{3,})(?=[ \t]*(?:$|[,;}\v]))",
         r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
-        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
         r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})",  # a JSON web token
         r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*'(?P<secret>[^'\n]+)'\)",
-        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})\s*'",
+        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})(?:\s|\\[rn])*'",
         r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)",
         r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
     )
@@ -151,6 +155,7 @@ _MICROSOFT = r"(?:prod\.outlook\.com|prod\.exchangelabs\.com|prod\.protection\.o
 _HIDE = re.compile(
     rf"""
       (?P<address>[A-Za-z0-9._%+'=&~/\\-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
+    | (?P<name>[^\s@]+@name\b)
     | (?P<front>(?<![\w.-])[A-Z0-9]{{4,20}}(?=\.[A-Za-z0-9.]*{_MICROSOFT}))
     | (?P<microsoft>(?<![\w.-])(?:[A-Za-z0-9-]+\.)*{_MICROSOFT}(?![\w-]))
     | (?P<ip4>(?<![\w.])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?![\w.]))
@@ -185,8 +190,55 @@ class Scrubber:
 
 _MADE_UP: dict[str, Callable[[int], str]] = {
     "address": lambda n: f"user{n}@example.com",
+    "name": lambda n: f"user{n}",
     "front": lambda n: f"SERVER{n}",
     "ip4": lambda n: f"192.0.2.{n % 255}",
     "ip6": lambda n: f"2001:db8::{n:x}",
     "host": lambda n: f"host{n}.example.com",
 }
+
+
+def scrubbed(outcome: Outcome) -> Outcome:
+    """The outcome without addresses, hosts and names: for a public issue tracker. What it says stays."""
+    hide = Scrubber()
+
+    def account(old: Account) -> Account:
+        return Account(*(value and hide(value if "@" in value else f"{value}@name") for value in _names(old)))
+
+    def reply(old: Reply) -> Reply:
+        return replace(
+            old,
+            text=hide(old.text),
+            lines=tuple(map(hide, old.lines)),
+            server=old.server and hide(old.server),
+            inner=old.inner and reply(old.inner),
+        )
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str):
+            return hide(value)
+        if isinstance(value, Mapping):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def step(old: Step) -> Step:
+        return replace(old, reply=old.reply and reply(old.reply), seen=plain(old.seen))
+
+    def finding(old: Finding) -> Finding:
+        return replace(old, because=tuple(map(hide, old.because)))
+
+    def diagnosis(old: Diagnosis) -> Diagnosis:
+        target = replace(old.attempt.target, host=old.attempt.target.host and hide(old.attempt.target.host))
+        attempt = replace(old.attempt, target=target, steps=tuple(map(step, old.attempt.steps)))
+        return replace(old, account=account(old.account), attempt=attempt, findings=tuple(map(finding, old.findings)))
+
+    return replace(
+        outcome,
+        account=account(outcome.account),
+        diagnoses=tuple(map(diagnosis, outcome.diagnoses)),
+        findings=tuple(map(finding, outcome.findings)),
+    )
+
+
+def _names(account: Account) -> tuple[str | None, ...]:
+    return account.login, account.mailbox, account.sender

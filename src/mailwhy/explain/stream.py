@@ -1,0 +1,124 @@
+"""Reads what is too long to be normalised whole: pieces of any size in, the few windows worth reading out.
+
+A window is let through when it holds a code, or the words of a sign (in any order, one may be broken by a wrap).
+The filter works on the set of a window's words, so it costs next to nothing where there is nothing to find.
+Windows overlap, so that a reply at an edge is whole in one of them; `Hearing` counts a line only once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from ..signs import Signs
+from .text import encoding_of
+
+LINES = 64  # lines a window moves on by
+OVERLAP = 14  # lines that two windows share: a wrapped reply is rarely longer
+LONGEST_LINE = 1 << 16  # characters after which a line without an end is cut
+FILE_PIECE = 1 << 18
+
+T = TypeVar("T")
+
+
+def decoded(text: str | bytes | Iterable[bytes]) -> Iterator[str]:
+    """The text in pieces, decoded: UTF-16 or UTF-8 as its first bytes tell, Latin-1 for bytes that fit neither."""
+    if isinstance(text, str):
+        yield text
+        return
+    pieces = iter((text,) if isinstance(text, bytes) else text)
+    start = b""
+    for piece in pieces:
+        start += piece
+        if len(start) >= 200:
+            break
+    name, skip = encoding_of(start)
+    decoder = codecs.getincrementaldecoder(name)("latin-1-bytes" if name == "utf-8" else "replace")
+    yield decoder.decode(start[skip:])
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", True)
+
+
+def windows(pieces: Iterable[str], signs: Signs) -> Iterator[tuple[int, str]]:
+    """The windows worth reading, each with the number of its first line."""
+    filter_ = Filter(signs)
+    for first, lines in _windows(_lines(pieces)):
+        window = "\n".join(lines)
+        if filter_(window):
+            yield first, window
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    rest = ""
+    for piece in pieces:
+        lines = (rest + piece).split("\n")
+        rest = lines.pop()
+        yield from lines
+        while len(rest) > LONGEST_LINE:
+            yield rest[:LONGEST_LINE]
+            rest = rest[LONGEST_LINE:]
+    if rest:
+        yield rest
+
+
+def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    first, window = 1, []
+    for line in lines:
+        window.append(line)
+        if len(window) == LINES + OVERLAP:
+            yield first, window
+            first, window = first + LINES, window[LINES:]
+    if len(window) > OVERLAP or first == 1:
+        yield first, window
+
+
+_CODE = re.compile(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
+_STATUS = re.compile(r"[45][0-5]\d[ \-,][^\n]{0,160}")
+_MAIL = re.compile(r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection", re.I)
+_LITERALS = ("-err", "aadsts", "* bye", "errorcode", "error code", "mailwhy/1")
+_SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?\"'`*()[]{}<>=/\\|#_-"}
+
+
+class Filter:
+    """Says whether something may have been said in a window. Built once; never wrong by saying no to a code."""
+
+    def __init__(self, signs: Signs) -> None:
+        self._by_word: dict[str, list[frozenset[str]]] = {}
+        spellings = {text for sign in signs.all for text in (*sign.match.text, *sign.match.word)}
+        wanted = [words for text in spellings if (words := _words(text))]
+        often: dict[str, int] = {}
+        for words in wanted:
+            for word in words:
+                often[word] = often.get(word, 0) + 1
+        for words in wanted:
+            # two anchors: a wrap breaks one word at most
+            for anchor in sorted(words, key=lambda word: (often[word], -len(word)))[:2]:
+                self._by_word.setdefault(anchor, []).append(words)
+        self._anchors = frozenset(self._by_word)
+
+    def __call__(self, window: str) -> bool:
+        if any(window[found.start() - 1 : found.start()] not in _IN_NUMBER for found in _CODE.finditer(window)):
+            return True
+        lower = window.casefold()
+        if any(literal in lower for literal in _LITERALS) or " NO " in window or " BAD " in window:
+            return True
+        tokens = frozenset(lower.translate(_SPACE).split())
+        for anchor in self._anchors & tokens:
+            for words in self._by_word[anchor]:
+                if len(words - tokens) <= (1 if len(words) > 3 else 0):
+                    return True
+        return any(
+            not window[found.start() - 1 : found.start()].isalnum() and _MAIL.search(found.group())
+            for found in _STATUS.finditer(window)
+        )
+
+
+_IN_NUMBER = frozenset("0123456789.=")
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words of a sign's text that can be found as words (the first and the last may be cut off in `text`)."""
+    return frozenset(word for word in text.casefold().translate(_SPACE).split() if len(word) > 2)

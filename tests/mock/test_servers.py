@@ -208,6 +208,7 @@ def test_the_control_interface(tmp_path: Path) -> None:
         url = data["control"]
         assert ask(url)[1] == data
         assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is True
+        assert ask(f"{url}/ca")[1]["pem"] == Path(data["ca_file"]).read_text()
         change = {"scope": "contoso.test", "name": "org.security_defaults", "value": False}
         assert ask(f"{url}/set", change) == (200, {})
         assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is False

@@ -99,7 +99,7 @@ def command(
         ) as servers:
             stop = _stop_by_signal()
             control = Control(world, lambda: lines.ready(servers, url))
-            url = await control.start(LOOPBACK, control_port)
+            url = await control.start(listen, control_port)
             try:
                 _tell(servers, url, as_json, ready_file)
                 while not stop.is_set():

@@ -35,6 +35,7 @@ from .world import World
 
 RECORDING = "recording"
 LOOPBACK = "127.0.0.1"
+ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - how to reach a listener of all addresses
 LISTENERS: tuple[tuple[Protocol, Tls], ...] = tuple(
     (protocol, tls) for protocol in Protocol for tls in (Tls.STARTTLS, Tls.IMPLICIT)
 )
@@ -124,7 +125,7 @@ class Servers:
             listener = await loop.create_server(made, host, ports.get((protocol, tls), 0), backlog=1024)
             self._listeners.append(listener)
             port = listener.sockets[0].getsockname()[1]
-            self.addresses.append(Address(protocol, host, port, tls, front.id))
+            self.addresses.append(Address(protocol, ANYWHERE.get(host, host), port, tls, front.id))
 
     async def play(self, host: str, recording: Recording) -> None:
         """Opens one listener that plays a recording. TLS is only where the recording has it: implicit ones in clear."""

@@ -69,10 +69,17 @@ def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:
 
 def _opened(path: Path) -> bytes | Iterable[bytes]:
     try:
-        file = path.open("rb")
-        return _pieces(file)
+        with path.open("rb") as file:
+            start = file.read(AT_ONCE + 1)
     except OSError as why:
         raise click.UsageError(f"--file {path}: {why.strerror or why}") from None
+    return start if len(start) <= AT_ONCE else _of_file(path)
+
+
+def _of_file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def _pieces(stream: BinaryIO) -> bytes | Iterator[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Protocol, Reply, Sign, Speaker
 from ..reply import TRAILER, harmless, parse
-from ..signs import Signs, squash
+from ..signs import Signs, squash, word_pattern
 from .text import SOFT, Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -37,13 +37,13 @@ class Said:
 
 # -- replies by their shape ---------------------------------------------------------------------------------------
 
-_STATUS = r"(?:2[1235]\d|334|354|4[2-5]\d|5[0-5]\d)"
+_STATUS = r"(?:2[1235]\d|334|354|4[2-7]\d|5[0-7]\d)"
 _MAIL_WORDS = (
     r"auth|log[io]n|sign|password|credential|mail|access|denied|sender|recipient|relay|client|command|syntax|server"
     r"|service|tls|ssl|mechanism|parameter|account|blocked|spam|rejected|unavailable|domain|connection|user|must|hello"
 )
 _CONTEXT = (
-    r"(?:^|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
+    r"(?:^[ \t]*|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 _REPLY = re.compile(
@@ -119,8 +119,9 @@ def _stands_alone(said: Said) -> bool:
 
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
     """With the sign that it says, if any; an inner reply speaks before its wrapper."""
-    if said.ok:
-        return said
+    if said.ok:  # a greeting may tell that a stranger answered
+        hits = signs.of_reply(said.reply, said.reply.protocol)
+        return replace(said, ok=False, sign=hits[0].sign) if hits and hits[0].weight.text else said
     for each in dict.fromkeys((said.reply.spoken, said.reply)):
         if hits := signs.of_reply(each, each.protocol or hint):
             return replace(said, sign=hits[0].sign)
@@ -334,10 +335,11 @@ def _identifier(text: str, start: int, end: int) -> bool:
 
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
-    for pattern, sign in signs.words:
-        if any(word.isdigit() for word in sign.match.word) and pattern.pattern.count("\\d") == 0:
+    folded = page.text.casefold()
+    for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
+        if word.casefold() not in folded:
             continue
-        for found in pattern.finditer(page.text):
+        for found in word_pattern(word).finditer(page.text):
             if not page.text.endswith("AUTH ", 0, found.start()):
                 yield found.span()
     for found in _NUMBER.finditer(page.text):

@@ -28,7 +28,7 @@ QUIET = (
 def log(lines: int, every: int) -> Iterator[bytes]:
     """A log in pieces of 1,000 lines, with one refusal in `every` lines."""
     for start in range(0, lines, 1000):
-        piece = (REFUSED if n % every == 0 else QUIET[n % 4] for n in range(start, min(lines, start + 1000)))
+        piece = (REFUSED.replace("13:03", f"{n // 60000 % 24:02}:{n // 1000 % 60:02}") if n % every == 0 else QUIET[n % 4] for n in range(start, min(lines, start + 1000)))
         yield ("\n".join(piece) + "\n").encode()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Protocol, Reply, Sign, Speaker
 from ..reply import TRAILER, harmless, parse
-from ..signs import Signs, squash
+from ..signs import Signs, squash, word_pattern
 from .text import SOFT, Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -335,8 +335,11 @@ def _identifier(text: str, start: int, end: int) -> bool:
 
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
-    for pattern, sign in signs.words:
-        for found in pattern.finditer(page.text):
+    folded = page.text.casefold()
+    for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
+        if word.casefold() not in folded:
+            continue
+        for found in word_pattern(word).finditer(page.text):
             if not page.text.endswith("AUTH ", 0, found.start()):
                 yield found.span()
     for found in _NUMBER.finditer(page.text):

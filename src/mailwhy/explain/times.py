@@ -30,7 +30,10 @@ _TRAILER_GOES_ON = re.compile(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
-    """The time at the start of the line and where the rest begins; None for the time where no year or day is told."""
+    """The time at the start of the line and where the rest begins; None for the time where no day is told.
+
+    Without a year it is ISO 8601 as far as known: `--09-28T13:03:50`.
+    """
     for shape in _SHAPES:
         if (found := shape.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
             return _iso(found), found.end()
@@ -58,9 +61,10 @@ def _moment(part: dict[str, str | None], year: int) -> datetime | None:
 
 
 def _iso(found: re.Match[str]) -> str | None:
-    """ISO 8601, in UTC where a zone is told; None where the year is not."""
     part = found.groupdict()
-    moment = _moment(part, int(part["year"])) if part.get("year") else None
+    moment = _moment(part, int(part.get("year") or 2000))
+    if moment and not part.get("year"):
+        return f"--{moment.isoformat()[5:]}"
     return _in_utc(moment, part.get("zone")) if moment else None
 
 
@@ -82,7 +86,7 @@ def _in_utc(moment: datetime, zone: str | None) -> str:
 def seconds_between(earlier: str, later: str) -> float | None:
     """Seconds from one such time to the other; None where they cannot be compared."""
     try:
-        a, b = datetime.fromisoformat(earlier), datetime.fromisoformat(later)
+        a, b = (datetime.fromisoformat(time.replace("--", "2000-", 1)) for time in (earlier, later))
     except ValueError:
         return None
     if (a.tzinfo is None) != (b.tzinfo is None):

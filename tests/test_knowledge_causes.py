@@ -402,7 +402,7 @@ def test_another_providers_server_gets_no_advice_about_microsofts(name: str, fac
         return
     kept = pages.suited(PAGES[name], pages.place_of(frozenset({fact})))
     shown = " ".join([kept.title, kept.why, kept.tonight, kept.role, *page.steps((*kept.check, *kept.fix), 80)])
-    assert not re.search(r"PowerShell|admin center|(Get|Set)-CASMailbox|Security Defaults|tenant", shown)
+    assert not re.search(r"Online PowerShell|admin center|(Get|Set)-CASMailbox|Security Defaults|tenant", shown)
     if name.partition(".")[0] in ("credentials", "account", "service"):
         assert "Microsoft" not in shown
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from .model import Action, Cause, Place
 
@@ -47,8 +48,8 @@ def suited(cause: Cause, place: Place) -> Cause:
     )
     if place is not Place.ELSEWHERE:
         return cause
-    words: dict[str, str] = dict(cause.elsewhere)
-    return replace(cause, **{"conflict": "", "role": "", "delay": "", **words}, baseline=())
+    words: dict[str, Any] = {"conflict": "", "role": "", "delay": "", **cause.elsewhere}
+    return replace(cause, baseline=(), **words)
 
 
 def _fitting(actions: Sequence[Action], place: Place) -> tuple[Action, ...]:

@@ -184,13 +184,15 @@ def _end(page: Page, start: int, least: int, limit: int) -> int:
 
 
 _GOES_ON = re.compile(r"\s*(?:[,;.:]\s?\w|Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
+MOST_LINES = 7  # of one wrapped reply
 NARROWEST = 20  # characters: what is shorter was not wrapped for want of room
 
 
 def _end_of_lines(page: Page, start: int, limit: int) -> int:
     """The end of the last line that still belongs to the reply: wrapped lines do, the next speaker or record not."""
     first, widest = page.index(start), 0
-    for index in range(first + 1, len(page.lines)):
+    sentence = page.text[start].isdigit()  # IMAP and POP answers are short
+    for index in range(first + 1, min(len(page.lines), first + MOST_LINES)):
         at = page.start(index)
         if at > limit:
             break
@@ -203,9 +205,10 @@ def _end_of_lines(page: Page, start: int, limit: int) -> int:
             return at - 1
         if _GOES_ON.match(line.text) or not complete or so_far.count("[") > so_far.count("]"):
             continue
-        if so_far[-1:] in ".!])" or not _no_room(before.text, line.text, widest):
+        if so_far[-1:] in ".!])" or not (sentence and _no_room(before.text, line.text, widest)):
             return at - 1
-    return limit
+    behind = first + MOST_LINES
+    return min(limit, page.start(behind) - 1) if behind < len(page.lines) else limit
 
 
 def _no_room(line: str, following: str, widest: int) -> bool:

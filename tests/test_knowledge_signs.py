@@ -306,7 +306,7 @@ def test_a_mangled_example_still_speaks(sign: Sign, chance: random.Random) -> No
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(alphabet=string.ascii_letters + " .,:;", max_size=300))
+@given(st.lists(st.sampled_from(string.ascii_letters + " .,:;"), max_size=300).map("".join))
 def test_random_text_speaks_none(text: str) -> None:
     assert SIGNS.of_reply(Reply(text=text)) == ()
 
@@ -526,7 +526,8 @@ def test_a_host_shows_its_cloud(host: str, cloud: str | None) -> None:
 @pytest.mark.parametrize("domain", ["outlook.com", "outlook.de", "hotmail.co.uk", "live.nl", "msn.com"])
 def test_a_personal_domain_shows_the_consumer_cloud(domain: str) -> None:
     assert consumer_cloud(f"someone@{domain}", KNOWN) == "consumer"
-    assert consumer_cloud(f"someone@{domain}.example.com", KNOWN) in (None, "consumer")
+    assert consumer_cloud(f"someone@{domain}.example.com", KNOWN) is None
+    assert consumer_cloud("someone@live.contoso.com", KNOWN) is None
     assert consumer_cloud("someone@contoso.com", KNOWN) is None
 
 

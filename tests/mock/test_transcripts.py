@@ -13,7 +13,7 @@ import pytest
 from mailwhy.mock.front import FRONTS
 from mailwhy.mock.load import builtin
 from mailwhy.mock.replay import Recording, from_text
-from mailwhy.mock.serve import dialogue
+from mailwhy.mock.servers import dialogue
 from mailwhy.mock.session import Session
 from mailwhy.mock.state import secret_of
 from mailwhy.mock.talk import Close, Dialogue, Say, StartTls, Talk, Wait

@@ -10,6 +10,7 @@ import click
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Sign in over SMTP, IMAP and POP, and say why it fails."),
+    "batch": ("batch", "Check a whole list of mailboxes, gently, and sum up by cause."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),

@@ -14,8 +14,8 @@ from html import escape
 from pathlib import Path
 
 from .. import __version__
-from ..model import Action, Attempt, Cause, Diagnosis, Knowledge, Outcome, Verdict
-from . import Options
+from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Verdict
+from . import Options, signinlog
 from . import words as w
 
 TONE = {
@@ -227,10 +227,10 @@ def _ruled_out(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[s
 
 
 def _log(outcome: Outcome, level: str) -> Iterator[str]:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
-    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(w.SIGN_IN_LOG)}</p>"
+    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(signinlog.WHERE)}</p>"
     yield '<div class=wide tabindex="0"><table><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("User", "Time", "IP address", "Client app"))
     yield "</tr></thead><tbody>"
@@ -244,7 +244,7 @@ def _charts(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     bars = [(w.SAID[v], count, TONE.get(v, "doubt")) for v, count in verdicts.most_common()]
     yield from _chart("Verdicts", _joined(bars))
-    first = Counter(live[0].cause for outcome in outcomes if (live := w.live_findings(outcome)))
+    first = Counter(finding.cause for outcome in outcomes if (finding := _first(outcome)))
     named = [(cause.title if (cause := knowledge.cause(i)) else i, n, "bad") for i, n in first.most_common(15)]
     if named:
         yield from _chart("Most likely causes", named)
@@ -269,13 +269,18 @@ def _chart(title: str, bars: Sequence[tuple[str, int, str]]) -> Iterator[str]:
     yield "</tbody></table></section>"
 
 
+def _first(outcome: Outcome) -> Finding | None:
+    """The most likely cause; None where the mailbox can be used."""
+    return next(iter(w.live_findings(outcome)), None) if outcome.verdict is not Verdict.WORKS else None
+
+
 def _table(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     yield '<section><h2>Mailboxes</h2><div class=wide tabindex="0"><table class=boxes><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("Mailbox", "Result", "Most likely cause", "Must act"))
     yield "</tr></thead><tbody>"
     for number, outcome in enumerate(outcomes, 1):
-        live = w.live_findings(outcome)
-        cause = w.cause_of(live[0], knowledge) if live else None
+        finding = _first(outcome)
+        cause = w.cause_of(finding, knowledge) if finding else None
         yield f'<tr><th scope="row"><a href="#m{number}">{esc(_title(outcome))}</a></th><td>'
         for d in outcome.diagnoses:
             words = f"{w.name(d.attempt.target.protocol)} {w.said(d)}"

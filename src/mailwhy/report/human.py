@@ -1,7 +1,8 @@
 """The report for people on a terminal or in a log: three plain lines, then the protocols, the causes, the way out.
 
 Plain ASCII but for what others wrote, no decoration that a log would break; colour only adds to what the words
-say. Prose is wrapped to the width (at most 100); replies and commands never are, so that they can be copied.
+say. Prose is wrapped to the width (at most 100). What is there to be copied, replies and commands, is never
+wrapped and begins in the first column.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Stage, Step, Tls, Verdict
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 WIDEST = 100
@@ -273,17 +274,17 @@ def _action(page: Page, label: str, action: Action, outcome: Outcome, indent: in
     text = w.clean(w.fill(action.text, outcome.account))
     page.say(": ".join(part for part in (label, w.clean(action.where), text) if part), indent, 2)
     for line in w.command(action, outcome.account).splitlines():
-        page.exact(w.clean(line), indent + 4)
+        page.exact(w.clean(line))
     if action.expect:
         page.say(f"Expect: {w.clean(w.fill(action.expect, outcome.account))}", indent + 4, 2)
 
 
 def _sign_in_log(page: Page, outcome: Outcome) -> None:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
     page.head("Where it stands in the sign-in log")
-    page.say(w.SIGN_IN_LOG, 2)
+    page.say(signinlog.WHERE, 2)
     for entry in entries:
         parts = (
             f"user {entry.user}" if entry.user else "",

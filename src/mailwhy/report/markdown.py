@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from .. import __version__
 from ..model import Action, Cause, Diagnosis, Knowledge, Outcome
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
@@ -51,7 +51,7 @@ def _about(outcome: Outcome, options: Options) -> Iterator[str]:
         ("Account", account.login),
         ("Mailbox", account.mailbox if account.mailbox != account.login else None),
         ("From", account.sender if account.sender != account.login else None),
-        ("Source address", w.source_of(outcome)),
+        ("Source address", signinlog.source_of(outcome)),
         ("Tested", f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None),
         ("Local time", f"UTC{options.utc_offset}" if options.utc_offset else None),
         ("Tool", f"mailwhy {__version__}, calendar of {outcome.as_of}"),
@@ -140,15 +140,15 @@ def _action(label: str, action: Action, outcome: Outcome) -> Iterator[str]:
 
 
 def _log(outcome: Outcome) -> Iterator[str]:
-    if not w.log_entries(outcome):
+    if not signinlog.log_entries(outcome):
         return
     yield "### Where it stands in the sign-in log"
     yield ""
-    yield w.SIGN_IN_LOG.replace(">", "\\>")
+    yield signinlog.WHERE.replace(">", "\\>")
     yield ""
     yield "| User | Time | IP address | Client app |"
     yield "|---|---|---|---|"
-    for entry in w.log_entries(outcome):
+    for entry in signinlog.log_entries(outcome):
         yield f"| {esc(entry.user)} | {entry.window} | {esc(entry.source)} | {entry.app} |"
     yield ""
 

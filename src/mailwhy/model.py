@@ -16,9 +16,14 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from .noun import dataclass
 
 JsonValue = Any  # what json.loads may give; kept loose on purpose, `from_plain` is the check
 

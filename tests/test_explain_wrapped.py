@@ -13,9 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mailwhy import run
-from mailwhy.explain import read
 from mailwhy.knowledge import load
 from mailwhy.model import Protocol, Sign, Speaker, Verdict
+from mailwhy.paste import read
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()

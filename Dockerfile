@@ -1,7 +1,7 @@
 # The look-alike of Exchange Online: docker compose up mock
 FROM python:3.11-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY pyproject.toml hatch_build.py README.md LICENSE constraints.txt ./
 COPY src ./src
 RUN python -m venv /opt/mailwhy \
  && /opt/mailwhy/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[mock]'

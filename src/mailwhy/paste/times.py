@@ -62,7 +62,7 @@ def _moment(part: dict[str, str | None], year: int) -> datetime | None:
     hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
         # the zone, where there is one, is put in by `_in_utc`
-        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001 - a log without a zone tells no zone
     except ValueError:
         return None
 

@@ -77,7 +77,12 @@ class Config:
 def default_path() -> Path:
     """Where the file is looked for: MAILWHY_CONFIG, or the platform's place."""
     named = os.environ.get("MAILWHY_CONFIG")
-    return Path(named) if named else Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    if named:
+        return Path(named)
+    try:
+        return Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers: there is no such file
+        return Path(os.devnull, NAME)
 
 
 def load(path: Path | None, profile: str | None, commands: Collection[str]) -> Config:

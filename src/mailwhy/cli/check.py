@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,8 @@ from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
 from ._options import as_of_option, facts_option, kind_option, protocols
 from ._output import Output, output_options
-from ._secret import secret_options, take
+from ._secret import no_more_arguments, secret_options, take
+from ._signals import end_like_ctrl_c
 
 if TYPE_CHECKING:
     from ..net import Way
@@ -39,7 +39,11 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
     return (found[1].strip("[]"), int(found[2])), (found[3].strip("[]"), int(found[4]))
 
 
-@click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
+@click.command(
+    "check",
+    epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("address")
 @click.option("--login", "--auth-user", help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).")
 @click.option("--from", "sender", help="The address that sends, where it is not ADDRESS.")
@@ -76,6 +80,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
     MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
     """
+    no_more_arguments(ctx)
     knowledge = load()
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
@@ -111,7 +116,7 @@ def perform(run: Check) -> Outcome:
     """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130."""
     import asyncio
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_like_ctrl_c()
     try:
         asyncio.run(run.go())
     except KeyboardInterrupt:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import signal
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..diagnose import consumer_cloud
 from ..knowledge import load
-from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
-from ..targets import BadServerError, of_cloud, parse_server
+from ..model import Account, Exit, Kind, Outcome
 from ._options import as_of_option, facts_option, kind_option, protocols
 from ._output import Output, output_options
 from ._secret import secret_options, take
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
-    from ..net import Way
     from ..run import Check
-
-
-def server(text: str) -> Target:
-    """`smtp=HOST:PORT/starttls` as a Target."""
-    try:
-        return parse_server(text)
-    except BadServerError as why:
-        raise click.BadParameter(str(why)) from None
-
-
-def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    """curl's `HOST:PORT:ADDRESS:PORT`, IPv6 in brackets."""
-    host = r"(\[[^\]]+\]|[^:\[\]]+)"
-    found = re.fullmatch(rf"{host}:(\d+):{host}:(\d+)", text)
-    if not found:
-        raise click.BadParameter(f"{text!r}: write it as HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
-    return (found[1].strip("[]"), int(found[2])), (found[3].strip("[]"), int(found[4]))
 
 
 @click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
@@ -79,9 +59,9 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     knowledge = load()
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
-    cloud = _cloud(given["cloud"], account, knowledge)
-    targets = _targets(given["servers"], given["only"], cloud, knowledge)
-    way = _way(given)
+    cloud = cloud_of(given["cloud"], account, knowledge)
+    targets = targets_of(given["servers"], given["only"], cloud, knowledge)
+    way = way_of(given)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
@@ -117,43 +97,3 @@ def perform(run: Check) -> Outcome:
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
-
-
-def _cloud(named: str | None, account: Account, knowledge: Knowledge) -> str:
-    if named and named not in knowledge.clouds:
-        raise click.BadParameter(f"{named!r}: known clouds are {', '.join(knowledge.clouds)}", param_hint="--cloud")
-    return named or consumer_cloud(account.login or "", knowledge) or "worldwide"
-
-
-def _targets(
-    servers: tuple[Target, ...], only: tuple[Protocol, ...] | None, cloud: str, knowledge: Knowledge
-) -> tuple[Target, ...]:
-    """The named servers and no others, or the cloud's; in the order of the protocols."""
-    wanted = only or tuple(Protocol)
-    named = {target.protocol: target for target in servers}
-    if len(named) < len(servers):
-        raise click.BadParameter("name one server a protocol", param_hint="--server")
-    found = tuple(named[p] for p in wanted if p in named) if servers else of_cloud(knowledge.clouds[cloud], wanted)
-    if not found:
-        where = "the servers of --server" if servers else f"the cloud {cloud}"
-        raise click.BadParameter(f"{where} and --only {','.join(wanted)} have nothing in common", param_hint="--only")
-    return found
-
-
-def _way(given: dict[str, Any]) -> Way:
-    import socket
-
-    from ..net import Timeouts, Way
-
-    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-    changes: dict[str, Any] = {
-        "connect_to": dict(given["connect_to"]),
-        "family": families[given["family"]],
-        "source": given["source"],
-        "ca_file": given["ca_file"],
-    }
-    if given["ehlo"]:
-        changes["ehlo"] = given["ehlo"]
-    if given["timeout"]:
-        changes["timeouts"] = Timeouts.all(given["timeout"])
-    return Way(**changes)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..knowledge import load
-from ..model import Account, Exit, Kind, Outcome
-from ._options import as_of_option, facts_option, kind_option, protocols
+from ..model import Account, Attempt, Exit, Kind, Outcome, Target
+from ._options import as_of_option, duration, facts_option, kind_option, protocols
 from ._output import Output, output_options
 from ._secret import secret_options, take
 from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..run import Check
+    from ..waiting import Start, Waiting
+
+SOONEST = 30.0  # seconds between two checks of --until-pass: settings act within minutes, and servers count
 
 
 @click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
@@ -47,6 +52,9 @@ if TYPE_CHECKING:
 @as_of_option
 @facts_option
 @click.option("--force", is_flag=True, help="Sign in although earlier refusals say not to. Risks a lock-out.")
+@click.option("--until-pass", is_flag=True, help="Check again until it passes, as long as no refusal forbids it.")
+@click.option("--every", type=duration, metavar="TIME", default="5m", show_default=True, help="... so often (30s, 5m).")
+@click.option("--max", "most", type=duration, metavar="TIME", default="2h", show_default=True, help="... so long.")
 @secret_options
 @output_options
 @click.pass_context
@@ -56,6 +64,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
     MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
     """
+    refuse_odd_pace(ctx, given)
     knowledge = load()
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
@@ -66,28 +75,53 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     from ..ledger import Ledger
     from ..run import Check
 
-    run = Check(
-        account,
-        ready.secret,
-        kind=kind,
-        targets=targets,
-        cloud=cloud,
-        way=way,
-        insist=given["insist"] or given["only"] is not None,
-        asked=given["only"] or (),
-        as_of=given["as_of"],
-        facts=(*given["facts"], *ready.facts),
-        ledger=Ledger(),
-        force=given["force"],
-        on_step=output.live(),
-        knowledge=knowledge,
-    )
-    outcome = perform(run)
+    def start(again: Sequence[Target] | None = None, others: Sequence[Attempt] = ()) -> Check:
+        return Check(
+            account,
+            ready.secret,
+            kind=kind,
+            targets=targets if again is None else again,
+            cloud=cloud,
+            way=way,
+            insist=given["insist"] or given["only"] is not None,
+            asked=given["only"] or (),
+            as_of=given["as_of"],
+            facts=(*given["facts"], *ready.facts),
+            ledger=Ledger(),
+            force=given["force"],
+            on_step=output.live() if again is None else None,
+            knowledge=knowledge,
+            others=others,
+        )
+
+    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
 
-def perform(run: Check) -> Outcome:
+def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Before a password is asked for: what --until-pass does not go with. Raises UsageError."""
+    typed = [name for name in ("every", "most") if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if typed and not given["until_pass"]:
+        raise click.UsageError("--every and --max belong to --until-pass", ctx)
+    if given["until_pass"] and given["every"] < SOONEST:
+        raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
+    if given["until_pass"] and given["force"]:
+        raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
+
+
+def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
+    """The checks of `--until-pass`, told on standard error unless -q was said."""
+    from ..waiting import Waiting
+
+    def say(line: str) -> None:
+        if output.verbosity >= 0:
+            click.echo(line, err=True)
+
+    return Waiting(start, every=given["every"], most=given["most"], asked=given["only"] or (), say=say)
+
+
+def perform(run: Check | Waiting) -> Outcome:
     """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130."""
     import asyncio
 

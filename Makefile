@@ -20,7 +20,7 @@ servers:         ## install the real servers and programs that the tests use (De
 	tests/real/install-servers.sh
 
 demo: $(STAMP)   ## sign in to a few look-alike tenants, and read why it fails
-	@$(BIN)/python tests/demo.py
+	@$(BIN)/python -m mailwhy demo
 
 check: $(STAMP)  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -29,7 +29,7 @@ from mailwhy.model import (
 )
 
 # an outcome is a big thing to draw: few of them, and the clock says nothing
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NASTY = ["\x1b[31m", "\u202e", "<script>", "]]>", "=1+1", "{mailbox}", "'", '"', "\n", "\x00", "|", "`", "\ud800"]
 CAUSES = ["org.smtp_auth_disabled", "mailbox.smtp_auth_disabled", "service.basic_auth_retired", "no.such_cause"]
 

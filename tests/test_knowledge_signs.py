@@ -11,11 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailwhy import knowledge
-from mailwhy.model import Fault, Protocol, Reply, Sign, Speaker, Stage, Step
+from mailwhy.diagnose import cloud_of, consumer_cloud, diagnose
+from mailwhy.model import (
+    Account,
+    Attempt,
+    Diagnosis,
+    Fault,
+    Protocol,
+    Reply,
+    Sign,
+    Speaker,
+    Stage,
+    Step,
+    Target,
+)
 from mailwhy.reply import parse
 from mailwhy.signs import ENOUGH, Hit, Signs, squash
 
 KNOWN = knowledge.load()
+AUTH = "535 5.7.139 Authentication unsuccessful, "
 SIGNS = Signs(KNOWN.signs.values())
 SPOKEN = [sign for sign in KNOWN.signs.values() if sign.example]
 FAULTS = [sign for sign in KNOWN.signs.values() if sign.match.fault]
@@ -292,14 +306,232 @@ def test_a_mangled_example_still_speaks(sign: Sign, chance: random.Random) -> No
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(alphabet=string.ascii_letters + " .,:;", max_size=300))
+@given(st.lists(st.sampled_from(string.ascii_letters + " .,:;"), max_size=300).map("".join))
 def test_random_text_speaks_none(text: str) -> None:
     assert SIGNS.of_reply(Reply(text=text)) == ()
 
 
-def test_the_loader_names_file_and_key(tmp_path: object) -> None:
-    with pytest.raises(KeyError):
-        KNOWN.signs["no-such-sign"]
+EXO = ("service=exchange-online", "cloud=worldwide")
+# protocol, reply, facts, day, the causes that come first, causes that must not be offered, verdict
+RANKED = [
+    (
+        "smtp",
+        "535 5.7.3 Authentication unsuccessful",
+        ("credential=password",),
+        "credentials.wrong",
+        "oauth.",
+        "narrowed",
+    ),
+    (
+        "smtp",
+        "535 5.7.3 Authentication unsuccessful",
+        ("credential=oauth",),
+        "oauth.token_user_mismatch",
+        "credentials.",
+        "narrowed",
+    ),
+    ("smtp", "535 5.7.3 Authentication unsuccessful", ("login.bare",), "credentials.username_not_upn", "-", "narrowed"),
+    (
+        "smtp",
+        "535 5.7.3 Authentication unsuccessful",
+        ("signin.error=53003",),
+        "org.conditional_access",
+        "-",
+        "narrowed",
+    ),
+    (
+        "smtp",
+        AUTH + "the request did not meet the criteria to be authenticated successfully",
+        ("signin.error=530035",),
+        "org.security_defaults",
+        "-",
+        "narrowed",
+    ),
+    (
+        "smtp",
+        AUTH + "the request did not meet the criteria to be authenticated successfully",
+        ("secret.shape=app_password",),
+        "org.conditional_access",
+        "-",
+        "narrowed",
+    ),
+    (
+        "smtp",
+        AUTH + "SmtpClientAuthentication is disabled for the Tenant.",
+        (),
+        "org.smtp_auth_disabled",
+        "service.",
+        "narrowed",
+    ),
+    (
+        "smtp",
+        AUTH + "SmtpClientAuthentication is disabled for the Mailbox.",
+        (),
+        "mailbox.smtp_auth_disabled",
+        "service.",
+        "named",
+    ),
+    (
+        "smtp",
+        AUTH + "SmtpClientAuthentication is disabled for the Mailbox.",
+        ("account.consumer",),
+        "service.basic_auth_retired",
+        "mailbox.",
+        "named",
+    ),
+    (
+        "smtp",
+        AUTH + "user is locked by your organization's security defaults policy.",
+        (),
+        "org.security_defaults",
+        "account.",
+        "named",
+    ),
+    ("smtp", AUTH + "words of next year", (), "mailbox.smtp_auth_disabled", "oauth.", "narrowed"),
+    (
+        "smtp",
+        AUTH + "basic authentication is disabled.",
+        (*EXO, "credential=password"),
+        "service.basic_auth_retired",
+        "oauth.",
+        "narrowed",
+    ),
+    ("smtp", "535 5.7.8 Error: authentication failed", ("service=other",), "credentials.wrong", "org.", "narrowed"),
+    ("smtp", "535 go away", ("service=other",), "credentials.wrong", "org.", "narrowed"),
+    ("imap", "a1 NO LOGIN failed.", EXO, "service.basic_auth_retired", "oauth.", "retired"),
+    ("imap", "a1 NO LOGIN failed.", ("service=exchange-server",), "credentials.wrong", "service.", "narrowed"),
+    ("imap", "a1 NO LOGIN failed.", ("service=other",), "credentials.wrong", "service.", "narrowed"),
+    (
+        "imap",
+        "a1 NO AUTHENTICATE failed.",
+        ("credential=oauth",),
+        "oauth.missing_permission_or_scope",
+        "credentials.",
+        "narrowed",
+    ),
+    (
+        "imap",
+        "a1 NO AUTHENTICATE failed.",
+        (*EXO, "credential=password"),
+        "service.basic_auth_retired",
+        "oauth.",
+        "retired",
+    ),
+    (
+        "imap",
+        "a1 NO [AUTHENTICATIONFAILED] Authentication failed.",
+        ("service=other",),
+        "credentials.wrong",
+        "service.",
+        "narrowed",
+    ),
+    (
+        "pop",
+        "-ERR Logon failure: unknown user name or bad password.",
+        EXO,
+        "service.basic_auth_retired",
+        "oauth.",
+        "retired",
+    ),
+    (
+        "pop",
+        "-ERR Authentication failure: unknown user name or bad password.",
+        ("credential=oauth",),
+        "oauth.service_principal_not_registered",
+        "credentials.",
+        "narrowed",
+    ),
+]
+
+
+def judged(protocol: Protocol, text: str, facts: tuple[str, ...], as_of: str) -> Diagnosis:
+    step = Step(Stage.AUTH, ok=False, reply=parse(protocol, text))
+    attempt = Attempt(Target(protocol), (step,))
+    return diagnose((attempt,), Account(), KNOWN, as_of, facts, SIGNS)[0]
+
+
+@pytest.mark.parametrize(("protocol", "text", "facts", "first", "never", "verdict"), RANKED)
+def test_what_comes_first(
+    protocol: str, text: str, facts: tuple[str, ...], first: str, never: str, verdict: str
+) -> None:
+    found = judged(Protocol(protocol), text, facts, "2026-11-22")
+    causes = [finding.cause for finding in found.findings]
+    assert causes[0] == first
+    assert not any(cause.startswith(never) for cause in causes)
+    if verdict != "narrowed" or len(causes) > 1:
+        assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        AUTH + "basic authentication is disabled.",
+        "550 5.7.30 Basic authentication is not supported for Client Submission.",
+    ],
+)
+def test_the_end_of_december_2026_turns_the_default(text: str) -> None:
+    facts = (*EXO, "credential=password")
+    before, after = (judged(Protocol.SMTP, text, facts, day) for day in ("2026-11-22", "2027-01-15"))
+    assert before.findings[0].cause == "service.basic_auth_retired"
+    assert after.findings[0].cause == "org.smtp_basic_auth_default_off"
+    assert after.verdict == "off_by_default"
+
+
+def test_an_app_password_that_smtp_took_is_not_wrong_for_imap() -> None:
+    found = judged(Protocol.IMAP, "a1 NO LOGIN failed.", (*EXO, "smtp.password.accepted"), "2026-11-22")
+    assert "credentials.wrong" not in [finding.cause for finding in found.findings]
+    assert ("credentials.wrong", "smtp.password.accepted") in [(r.cause, r.by) for r in found.ruled_out]
+
+
+def test_every_cause_that_a_server_can_state_has_a_spoken_sign() -> None:
+    spoken = {meaning.cause for sign in KNOWN.signs.values() for meaning in sign.means if meaning.spoken}
+    assert {c for c in CAUSES if c.split(".")[0] in ("account", "org", "mailbox", "sender", "credentials")} <= spoken
+
+
+def test_notices_and_clouds_use_declared_facts_and_have_sources() -> None:
+    for rule in KNOWN.notices.values():
+        assert rule.given
+        assert rule.source.startswith("https://")
+        assert [fact for fact in (*rule.given, *rule.unless) if knowledge.declared(fact, KNOWN) is None] == []
+    for cloud in KNOWN.clouds.values():
+        assert cloud.sources
+        assert {f"cloud={cloud.id}", f"service={cloud.service}"} <= set(KNOWN.facts)
+        assert all(re.fullmatch(r"[a-z0-9.-]+:\d+/(starttls|implicit)", host) for host in cloud.hosts.values())
+    for event in KNOWN.calendar.events:
+        assert event.source.startswith("https://")
+        assert set(event.clouds) <= set(KNOWN.clouds)
+
+
+@pytest.mark.parametrize(
+    ("host", "cloud"),
+    [
+        ("smtp.office365.com", "worldwide"),
+        ("FR3P281CA0057.DEUP281.PROD.OUTLOOK.COM", "worldwide"),
+        ("SI2PR01CA0042.apcprd01.prod.exchangelabs.com", "worldwide"),
+        ("outlook.office365.us", "gcc-high"),
+        ("outlook-dod.office365.us", "dod"),
+        ("webmail.apps.mil", "dod"),
+        ("SH2PR01CA039.CHNPR01.prod.partner.outlook.cn", "china"),
+        ("smtp-mail.outlook.com", "consumer"),
+        ("smtp-hve.office365.com", "hve"),
+        ("smtp.hve.mx.microsoft", "hve"),
+        ("smtp.gmail.com", None),
+        ("notoutlook.com", None),
+    ],
+)
+def test_a_host_shows_its_cloud(host: str, cloud: str | None) -> None:
+    assert cloud_of(host, KNOWN) == cloud
+
+
+@pytest.mark.parametrize("domain", ["outlook.com", "outlook.de", "hotmail.co.uk", "live.nl", "msn.com"])
+def test_a_personal_domain_shows_the_consumer_cloud(domain: str) -> None:
+    assert consumer_cloud(f"someone@{domain}", KNOWN) == "consumer"
+    assert consumer_cloud(f"someone@{domain}.example.com", KNOWN) is None
+    assert consumer_cloud("someone@live.contoso.com", KNOWN) is None
+    assert consumer_cloud("someone@contoso.com", KNOWN) is None
+
+
+def test_declared_knows_placeholders_and_open_values() -> None:
     assert knowledge.declared("no.such.fact", KNOWN) is None
     assert knowledge.declared("signin.error=53003", KNOWN)
     assert knowledge.declared("imap.capabilities.auth.xoauth2", KNOWN)

@@ -14,21 +14,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailwhy import ledger as module
-from mailwhy.ledger import Book, Entry, Ledger, SignIn, aged, weigh
+import mailwhy
+from mailwhy.ledger import Book, Entry, Ledger, SignIn, family, files, is_loopback
+from mailwhy.ledger import judged as judge
+from mailwhy.ledger.rule import MEMORY, aged, iso, weigh
+from mailwhy.mock.threaded import Running
 from mailwhy.model import (
     Account,
     Attempt,
     Diagnosis,
+    Exit,
     Judged,
+    Outcome,
     Password,
     Protocol,
     Secret,
+    Stage,
     Target,
     Verdict,
     from_plain,
     to_plain,
 )
+from mailwhy.probe import Way
+from mailwhy.targets import parse_server
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -90,7 +98,7 @@ def test_a_secret_refused_as_such_is_held_back_for_days_but_another_one_is_not(t
     assert held.again is None
     assert "this very secret was refused over SMTP 3 days ago" in str(held)
     assert Ledger(tmp_path).held_back(sign_in("other"), later) is None
-    assert Ledger(tmp_path).held_back(sign_in("one"), NOW + module.MEMORY) is None
+    assert Ledger(tmp_path).held_back(sign_in("one"), NOW + MEMORY) is None
 
 
 def test_a_monitor_that_repeats_a_refused_check_makes_one_sign_in(tmp_path: Path) -> None:
@@ -173,7 +181,7 @@ def test_one_account_behind_several_hosts_is_one_account(ledger: Ledger) -> None
     ],
 )
 def test_the_family_of_a_host(host: str, expected: str) -> None:
-    assert module.family(host) == expected
+    assert family(host) == expected
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,7 @@ def test_the_family_of_a_host(host: str, expected: str) -> None:
     ],
 )
 def test_loopback_is_exempt(ledger: Ledger, host: str, loops: bool) -> None:
-    assert module.is_loopback(host) is loops
+    assert is_loopback(host) is loops
     for _ in range(5):
         what = sign_in(host=host, cloud=None)
         if ledger.held_back(what, NOW) is None:
@@ -210,7 +218,6 @@ def diagnosis(verdict: Verdict, password: Password) -> Diagnosis:
 
 
 def test_what_a_diagnosis_means_to_the_ledger() -> None:
-    judge = module.judged
     assert judge(diagnosis(Verdict.RETIRED, Password.NOT_TOLD)) is Judged.NOT_JUDGED
     assert judge(diagnosis(Verdict.UNKNOWN, Password.NOT_TOLD)) is Judged.UNKNOWN
     assert judge(diagnosis(Verdict.NAMED, Password.REFUSED)) is Judged.REFUSED
@@ -227,14 +234,14 @@ books = st.builds(
         st.builds(
             Entry,
             st.uuids().map(str),
-            times.map(module._iso),
+            times.map(iso),
             st.sampled_from(Protocol),
             st.sampled_from(["refused", "unknown", "under_way"]),
             st.sampled_from(["aa", "bb"]),
         ),
         max_size=5,
     ).map(tuple),
-    st.one_of(st.just(""), times.map(module._iso)),
+    st.one_of(st.just(""), times.map(iso)),
 )
 
 
@@ -348,7 +355,7 @@ def test_what_cannot_be_written_any_more_is_still_read(tmp_path: Path, monkeypat
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_write", full)
+    monkeypatch.setattr(files, "_write", full)
     ledger = Ledger(tmp_path)
     assert "failed once" in str(ledger.held_back(sign_in("b"), NOW + MINUTE))
     assert "very secret" in str(ledger.held_back(sign_in("a"), NOW + timedelta(days=1)))
@@ -372,7 +379,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pyte
 def test_a_lock_that_is_never_let_go_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(files, "LOCK_SECONDS", 0.05)
     holder, ledger = Ledger(tmp_path), Ledger(tmp_path)
     with holder._locked():
         assert ledger.held_back(sign_in("a"), NOW) is None
@@ -425,3 +432,50 @@ def test_clear_forgets_one_login_or_everything(ledger: Ledger) -> None:
     (ledger.folder / "x.json").write_text("damaged")
     assert ledger.clear() == 2
     assert [path.name for path in ledger.folder.iterdir()] == ["lock"]
+
+
+# --- with the real check, against the look-alike -----------------------------------------------------------
+
+
+async def test_the_check_makes_two_wrong_sign_ins_and_no_third(
+    tmp_path: Path, exchange_online: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailwhy.ledger.rule.is_loopback", lambda host: False)
+    login = "works@contoso.test"
+    target = parse_server(str(exchange_online.address("smtp")))
+    way = Way(ca_file=str(exchange_online.ca_file))
+
+    async def once(secret: str, force: bool = False) -> Outcome:
+        return await mailwhy.check(
+            login, Secret(secret), targets=[target], way=way, as_of="2026-11-22", ledger=Ledger(tmp_path), force=force
+        )
+
+    first, second, third = [await once(f"wrong{number}") for number in range(3)]
+    assert [o.verdict is Verdict.NOT_TRIED for o in (first, second, third)] == [False, False, True]
+    (attempt,) = (d.attempt for d in third.diagnoses)
+    answer = next(s.reply.line for s in second.diagnoses[0].attempt.stage(Stage.AUTH) if s.reply)
+    assert answer.split(" [")[0] in str(attempt.held_back)
+    assert not attempt.stage(Stage.AUTH)
+    assert third.exit is Exit.UNKNOWN
+    forced = await once(exchange_online.secret_of(login), force=True)
+    assert forced.verdict is Verdict.WORKS
+    assert "ledger.forced" in {notice.id for notice in forced.notices}
+
+
+async def test_policy_refusals_of_the_check_are_not_counted(
+    tmp_path: Path, exchange_online: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailwhy.ledger.rule.is_loopback", lambda host: False)
+    login = "smtp-off@contoso.test"
+    target = parse_server(str(exchange_online.address("smtp")))
+    for _ in range(4):
+        found = await mailwhy.check(
+            login,
+            Secret(exchange_online.secret_of(login)),
+            targets=[target],
+            way=Way(ca_file=str(exchange_online.ca_file)),
+            as_of="2026-11-22",
+            ledger=Ledger(tmp_path),
+        )
+        assert found.verdict is Verdict.NAMED
+    assert Ledger(tmp_path).books(datetime.now(UTC)) == []

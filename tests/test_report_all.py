@@ -37,8 +37,16 @@ def snapshot(format_: str, name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("name", outcomes())
+# these two carry whole pages of the handbook: a few say as much as all
+FEW_OF = {
+    "json": ("works", "tenant-off", "hostile", "bare", "explain"),
+    "html": ("works-imap-retired", "tenant-off", "hostile", "explain"),
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"), [(format_, name) for format_ in FORMATS for name in FEW_OF.get(format_, tuple(outcomes()))]
+)
 def test_snapshots(format_: str, name: str) -> None:
     snapshot(format_, name, render(outcomes()[name], book(), format_, OPTIONS))
 
@@ -58,7 +66,7 @@ def test_snapshots_of_how_much(name: str, options: Options) -> None:
     snapshot("human", name, render(outcomes()["tenant-off"], book(), "human", options))
 
 
-@pytest.mark.parametrize("format_", sorted(MANY - {"json", "markdown"}))
+@pytest.mark.parametrize("format_", sorted(MANY - {"json", "markdown", "html"}))
 def test_snapshots_of_many(format_: str) -> None:
     snapshot(format_, "many", render_many(outcomes().values(), book(), format_, OPTIONS))
 

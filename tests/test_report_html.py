@@ -97,6 +97,12 @@ def test_the_page_is_whole_and_has_landmarks(name: str) -> None:
     assert page.tags.count("table") == page.tags.count("thead")
 
 
+def test_a_mailbox_that_works_is_no_case_of_a_cause() -> None:
+    text = render_many([outcomes()["works-imap-retired"]], book(), "html")
+    assert "1 mailbox tested, 1 of them can sign in" in text
+    assert "Most likely causes" not in text
+
+
 def contrast(one: str, two: str) -> float:
     def light(color: str) -> float:
         full = "".join(c * 2 for c in color[1:]) if len(color) == 4 else color[1:]

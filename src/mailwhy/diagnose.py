@@ -10,6 +10,7 @@ belong to one attempt. Facts from outside (hints, snapshots) hold for every atte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,9 +38,12 @@ from .model import (
     Step,
     Verdict,
 )
+from .pages import place_of, suited
 from .signs import Hit, Signs
 
 NETWORK = frozenset({Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES})  # before AUTH
+# what stands for the * of a consumer domain: outlook.com, outlook.de, hotmail.co.uk; but not live.contoso.com
+COUNTRY = re.compile(r"com|[a-z]{2}|com?\.[a-z]{2}")
 STALE_CALENDAR = 90  # days after which a notice says that the calendar was not checked lately
 
 
@@ -112,7 +116,7 @@ def _account_facts(account: Account, knowledge: Knowledge) -> Iterable[str]:
     if login:
         if "@" not in login:
             yield "login.bare"
-        elif domain_of(login) in _consumer_domains(knowledge):
+        elif consumer_cloud(login, knowledge):
             yield "account.consumer"
     if login and mailbox and login.casefold() != mailbox.casefold():
         yield "login.not_mailbox"
@@ -125,15 +129,14 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].casefold()
 
 
-def _consumer_domains(knowledge: Knowledge) -> frozenset[str]:
-    return frozenset(d for cloud in knowledge.clouds.values() for d in cloud.domains)
-
-
 def consumer_cloud(address: str, knowledge: Knowledge) -> str | None:
     """The id of the cloud that this address decides, None where the domain decides nothing."""
     domain = domain_of(address)
     for cloud in knowledge.clouds.values():
-        if domain in cloud.domains or any(d.endswith(".*") and domain.startswith(d[:-1]) for d in cloud.domains):
+        if domain in cloud.domains or any(
+            pattern.endswith(".*") and domain.startswith(pattern[:-1]) and COUNTRY.fullmatch(domain, len(pattern) - 1)
+            for pattern in cloud.domains
+        ):
             return cloud.id
     return None
 
@@ -151,15 +154,19 @@ def _service_facts(attempt: Attempt, account: Account, knowledge: Knowledge) -> 
         yield from _cloud_facts(cloud, account, knowledge)
         return
     software = next((str(s.seen["software"]) for s in attempt.steps if s.seen.get("software")), "")
+    dialled = cloud_of(attempt.target.host, knowledge) if attempt.target.host else None
     if software == "exchange":
-        yield "service=exchange-server"
+        if names:
+            yield "service=exchange-server"
+        elif (
+            dialled
+        ):  # an Exchange that keeps its name to itself (pastes cut it out), where Microsoft's host was dialled
+            yield from _cloud_facts(dialled, account, knowledge)
     elif software:
         yield "service=other"
-    elif any(step.reply for step in attempt.stage(Stage.GREETING)):
-        return  # somebody answered, and did not say who
-    elif attempt.target.host and (cloud := cloud_of(attempt.target.host, knowledge)):
+    elif dialled and not any(step.reply for step in attempt.stage(Stage.GREETING)):
         # nothing was said yet: the host that was dialled is all there is to go by
-        yield from _cloud_facts(cloud, account, knowledge)
+        yield from _cloud_facts(dialled, account, knowledge)
 
 
 def _cloud_facts(cloud: str, account: Account, knowledge: Knowledge) -> Iterable[str]:
@@ -317,13 +324,14 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
             offered.setdefault(meaning.cause, _finding(sign, meaning, reading, knowledge))
     findings = tuple(offered.values())
     if len(findings) > 1:
-        findings = tuple(replace(f, told_apart_by=_told_apart(knowledge.causes.get(f.cause))) for f in findings)
+        findings = tuple(replace(f, told_apart_by=_told_apart(f, knowledge)) for f in findings)
     return findings, tuple(r for r in ruled.values() if r.cause not in offered)
 
 
 def _finding(sign: Sign, meaning: Meaning, reading: Reading, knowledge: Knowledge) -> Finding:
     facts = tuple(knowledge.facts.get(fact, fact) for fact in meaning.given)
-    return Finding(meaning.cause, sign.id, meaning.basis, (_evidence(sign, reading), *facts), (), meaning.note)
+    because = (_evidence(sign, reading), *facts)
+    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place_of(reading.facts))
 
 
 def _evidence(sign: Sign, reading: Reading) -> str:
@@ -340,11 +348,11 @@ def _evidence(sign: Sign, reading: Reading) -> str:
     return f"{step.stage}: {str(step.fault).replace('_', ' ')}" if step else ""
 
 
-def _told_apart(cause: Cause | None) -> tuple[str, ...]:
-    """What would tell this cause from the others: the checks of its own page."""
-    if not cause:
-        return ()
-    return tuple(f"{check.run or check.text}{': ' + check.expect if check.expect else ''}" for check in cause.check[:2])
+def _told_apart(finding: Finding, knowledge: Knowledge) -> tuple[str, ...]:
+    """What would tell this cause from the others: the checks of its own page, as far as they fit the place."""
+    cause = knowledge.causes.get(finding.cause)
+    checks = suited(cause, finding.place).check[:2] if cause else ()
+    return tuple(" -> ".join(part for part in (check.run or check.text, check.expect) if part) for check in checks)
 
 
 def _under_retirement(reading: Reading, findings: Sequence[Finding]) -> Password:

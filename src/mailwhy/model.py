@@ -142,6 +142,15 @@ class Basis(StrEnum):
     INFERRED = "inferred"
 
 
+class Place(StrEnum):
+    """Where a mailbox lives: decides which parts of a cause's page fit."""
+
+    TENANT = "tenant"
+    PERSONAL = "personal"
+    ELSEWHERE = "elsewhere"
+    UNKNOWN = "unknown"
+
+
 class Exit(IntEnum):
     """Exit codes of the command line."""
 
@@ -398,6 +407,7 @@ class Cause:
     unless     facts that exclude this cause, whatever sign names it
     transient  waiting may mend it: a run that ends here could not find out
     opens      the tenant settings that mend it, as `mock.tenant` knows them (machine-readable)
+    elsewhere  texts of this page (why, tonight, ...) for servers that are not Microsoft's
     """
 
     id: str
@@ -417,6 +427,7 @@ class Cause:
     transient: bool = False
     opens: Mapping[str, JsonValue] = field(default_factory=dict)
     conflict: str = ""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +525,7 @@ class Finding:
     sign, basis    which sign names it, and how that meaning is known
     because        the evidence in words, most telling first
     told_apart_by  what would tell it from the other candidates
+    place          where the mailbox lives, as far as is known
     """
 
     cause: str
@@ -522,6 +534,7 @@ class Finding:
     because: tuple[str, ...] = ()
     told_apart_by: tuple[str, ...] = ()
     note: str = ""
+    place: Place = Place.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

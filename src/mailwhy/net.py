@@ -138,6 +138,9 @@ class Recorder:
             raise
         except (OSError, EOFError, UnicodeError) as why:
             draft.fail(fault_of(why), **detail_of(why))
+        except Exception:  # a mistake in this program is nobody's evidence
+            draft.ok = False
+            raise
         finally:
             self._record(draft, begun)
         if not draft.ok:

@@ -14,29 +14,35 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from .reply import harmless
+from .reply import decode, harmless
 
 MASK = "***"
+CODINGS = ("utf-8", "utf-16-le", "utf-16-be")
+LONG = 64  # longer secrets (tokens) are found by any WINDOW characters of theirs, not as a whole
 SHORT = 4  # raw secrets below this length are masked as whole words only: "OK" stands in every reply
 WINDOW = 16  # base64 text that shares this many characters with a blob of ours is masked, to its end
 EDGE = 6  # characters of the secret that give it away at the end of one answer or the start of the next
 
 # What a protocol puts in front of a line; no secret, whatever it equals
 HEAD = re.compile(r"(?:[2-5]\d\d[ -]|\* (?:OK|NO|BAD|BYE|PREAUTH)\b|a\d+ (?:OK|NO|BAD)\b|\+OK\b|-ERR\b|\+ )")
-BETWEEN = r"(?:[\s:.,;%=_-]|\\x|0x|&#x)*"  # hex pairs are written in many ways
+BETWEEN = r"(?:[\s:.,;%=_-]|\\x|0x|&#x)*+"  # hex pairs are written in many ways
 
 
 class Redactor:
     """Masks one secret. With secret None (no sign-in is made) every line passes unchanged."""
 
-    __slots__ = ("__edges", "__grams", "__pattern")
+    __slots__ = ("__edges", "__grams", "__hex", "__least", "__pattern")
 
     def __init__(self, secret: str | None, login: str | None = None) -> None:
-        raw = {form for form in _raw(secret or "") if form}
-        blobs = set(_blobs(secret, login or "")) if secret else set()
-        self.__pattern = _pattern(secret or "", raw, blobs)
-        self.__edges = sorted((form for form in raw if len(form) > EDGE), key=len, reverse=True)
-        self.__grams = _grams(blobs)
+        word = secret or ""
+        blobs = set(_blobs(word, login or "")) if word else set()
+        raw = {word} if len(word) > LONG else {form for form in _raw(word) if form}
+        short = raw | blobs if len(word) <= LONG else set()
+        self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
+        self.__edges = sorted((f for f in raw if EDGE < len(f) <= LONG * 2), key=len, reverse=True)
+        self.__grams = _grams(blobs | ({word, _bytes(word).hex()} if len(word) > LONG else set()))
+        self.__least = 2 * len(word)  # hex digits that the secret has at the least
+        self.__hex = _hex_shapes(word) if SHORT <= len(word) <= LONG else None
 
     def __repr__(self) -> str:
         return "Redactor(***)"
@@ -56,7 +62,7 @@ class Redactor:
         bodies = [text[head:] for text, head in zip(texts, heads, strict=True)]
         hidden = [[False] * len(body) for body in bodies]
         self._hide(bodies, hidden, range(len(bodies)))
-        for number in range(len(bodies)):
+        for number in range(len(bodies)) if len(bodies) > 1 else ():
             self._hide(bodies, hidden, range(number, number + 1))
         return [
             text[:head] + _masked(body, marks)
@@ -77,23 +83,32 @@ class Redactor:
                 hidden[number][at] = True
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
-        if self.__pattern is None:
-            return
-        start = 0
-        while found := self.__pattern.search(text, start):
-            yield found.span()
-            start = found.start() + 1  # forms overlap: a blob may begin inside another
-        for at in range(len(text) - WINDOW + 1):
-            if text[at : at + WINDOW] in self.__grams:
-                yield at, at + WINDOW
-        folded = text.casefold() if len(text.casefold()) == len(text) else text
+        patterns = [self.__pattern] if self.__pattern else []
+        if self.__hex and sum(map(text.count, "0123456789abcdefABCDEF")) >= self.__least:
+            patterns.append(re.compile(self.__hex, re.IGNORECASE))
+        for pattern in patterns:
+            start = 0
+            while found := pattern.search(text, start):
+                yield found.span()
+                start = found.start() + 1  # forms overlap: a blob may begin inside another
+        folded = _fold(text)
+        if self.__grams:
+            for at in range(len(text) - WINDOW + 1):
+                if folded[at : at + WINDOW] in self.__grams:
+                    yield at, at + WINDOW
         for form in self.__edges:
-            shape = form.casefold() if len(form.casefold()) == len(form) else form
+            shape = _fold(form)
             for size in range(len(form) - 1, EDGE - 1, -1):
                 if folded.endswith(shape[:size]):
                     yield len(text) - size, len(text)
                 if folded.startswith(shape[-size:]):
                     yield 0, size
+
+
+def _fold(text: str) -> str:
+    """One case, where that keeps the length (places in the text must stay)."""
+    folded = text.lower()
+    return folded if len(folded) == len(text) else text
 
 
 def _masked(body: str, marks: Sequence[bool]) -> str:
@@ -118,9 +133,9 @@ def _raw(secret: str) -> Iterator[str]:
                 yield json.dumps(text, ensure_ascii=False)[1:-1]
                 yield html.escape(text)
                 yield from (_escaped(text, "%"), _escaped(text, "%").replace("%20", "+"), _escaped(text, "="))
-                yield harmless(_bytes(text).decode("latin-1"))
-                for coding in ("utf-16-le", "utf-16-be"):
-                    yield harmless(text.encode(coding, "surrogatepass").decode("latin-1"))
+                for coding in CODINGS:
+                    data = text.encode(coding, "surrogatepass")
+                    yield from (harmless(data.decode("latin-1")), decode(data))
 
 
 def _escaped(text: str, sign: str) -> str:
@@ -152,19 +167,20 @@ def _blobs(secret: str, login: str) -> Iterator[str]:
                 yield inner[first:last]
 
 
-def _grams(blobs: Iterable[str]) -> frozenset[str]:
-    return frozenset(blob[at : at + WINDOW] for blob in blobs for at in range(len(blob) - WINDOW + 1))
+def _grams(forms: Iterable[str]) -> frozenset[str]:
+    folded = [_fold(form) for form in forms]
+    return frozenset(form[at : at + WINDOW] for form in folded for at in range(len(form) - WINDOW + 1))
 
 
-def _pattern(secret: str, raw: Iterable[str], blobs: Iterable[str]) -> re.Pattern[str] | None:
-    if not secret:
-        return None
+def _pattern(forms: Iterable[str]) -> re.Pattern[str]:
     shapes: list[str] = []
-    for form in sorted({*raw, *blobs}, key=len, reverse=True):
+    for form in sorted(forms, key=len, reverse=True):
         shape = re.escape(form)
         shapes.append(shape if len(form) >= SHORT else rf"(?<!\w){shape}(?!\w)")
-    for coding in ("utf-8", "utf-16-le", "utf-16-be"):
-        pairs = [f"{byte:02x}" for byte in secret.encode(coding, "surrogatepass")]
-        if len(pairs) >= SHORT:
-            shapes.append(BETWEEN.join(pairs))
-    return re.compile("|".join(shapes), re.IGNORECASE)
+    return re.compile("|".join(shapes) or r"(?!)", re.IGNORECASE)
+
+
+def _hex_shapes(secret: str) -> str:
+    """The secret in hex, whatever stands between the pairs. Compiled only where a line has digits enough."""
+    codes = (secret.encode(coding, "surrogatepass").hex(" ").split() for coding in CODINGS)
+    return "|".join(BETWEEN.join(pairs) for pairs in codes)

@@ -1,5 +1,8 @@
-"""`mailwhy demo`: the main job on the built-in tenant. Starts the look-alike on loopback and checks some of its mailboxes
-with the real command, so that what is printed here is what a user would see."""
+"""`mailwhy demo`: the main job on the built-in tenant.
+
+Starts the look-alike on loopback and checks some of its mailboxes with the real command, so that what is printed
+here is what a user would see.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,11 @@ END = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
 @click.command("explain", epilog="Exit: 0 it names causes, 2 usage, 3 it cannot tell.")
 @click.argument("text", required=False)
 @click.option("--file", "-f", "path", metavar="PATH", help="Read this file; - is standard input.")
-@click.option("--protocol", type=click.Choice(list(Protocol)), help="What was tried, where the text does not tell.")
+@click.option(
+    "--protocol",
+    type=click.Choice([str(each) for each in Protocol]),
+    help="What was tried, where the text does not tell.",
+)
 @kind_option
 @as_of_option
 @facts_option
@@ -69,10 +73,17 @@ def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:
 
 def _opened(path: Path) -> bytes | Iterable[bytes]:
     try:
-        file = path.open("rb")
-        return _pieces(file)
+        with path.open("rb") as file:
+            start = file.read(AT_ONCE + 1)
     except OSError as why:
         raise click.UsageError(f"--file {path}: {why.strerror or why}") from None
+    return start if len(start) <= AT_ONCE else _of_file(path)
+
+
+def _of_file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def _pieces(stream: BinaryIO) -> bytes | Iterator[bytes]:

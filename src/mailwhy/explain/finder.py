@@ -8,12 +8,12 @@ What is found but not known stays: a reply that no sign knows is shown as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..model import Protocol, Reply, Sign, Speaker
 from ..reply import TRAILER, harmless, parse
-from ..signs import Signs, squash
+from ..signs import Signs, squash, word_pattern
 from .text import SOFT, Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -37,13 +37,13 @@ class Said:
 
 # -- replies by their shape ---------------------------------------------------------------------------------------
 
-_STATUS = r"(?:2[1235]\d|334|354|4[2-5]\d|5[0-5]\d)"
+_STATUS = r"(?:2[1235]\d|334|354|4[2-7]\d|5[0-7]\d)"
 _MAIL_WORDS = (
     r"auth|log[io]n|sign|password|credential|mail|access|denied|sender|recipient|relay|client|command|syntax|server"
     r"|service|tls|ssl|mechanism|parameter|account|blocked|spam|rejected|unavailable|domain|connection|user|must|hello"
 )
 _CONTEXT = (
-    r"(?:^|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
+    r"(?:^[ \t]*|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 _REPLY = re.compile(
@@ -86,9 +86,10 @@ _BRACKET = re.compile(r"\[[\w.*=\s:-]{6,160}(?:\]|$)")
 
 def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     """Everything said in the page, in order: replies (also good ones) and known words outside them."""
-    replies = [_known(said, signs, hint) for said in _replies(page, signs)]
+    hits = tuple(_text_hits(page, signs))
+    replies = [_known(said, signs, hint) for said in _replies(page, signs, hits)]
     taken = [(said.start, said.end) for said in replies]
-    words = list(_words(page, signs, taken))
+    words = list(_words(page, signs, taken, hits))
     words = [said for said in words if not _wrapper(said, replies, page)]
     if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
         words = [said for said in words if said.reply.status or not _foreign(said, hint)]
@@ -118,8 +119,9 @@ def _stands_alone(said: Said) -> bool:
 
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
     """With the sign that it says, if any; an inner reply speaks before its wrapper."""
-    if said.ok:
-        return said
+    if said.ok:  # a greeting may tell that a stranger answered
+        hits = signs.of_reply(said.reply, said.reply.protocol)
+        return replace(said, ok=False, sign=hits[0].sign) if hits and hits[0].weight.text else said
     for each in dict.fromkeys((said.reply.spoken, said.reply)):
         if hits := signs.of_reply(each, each.protocol or hint):
             return replace(said, sign=hits[0].sign)
@@ -144,28 +146,31 @@ def _begin(match: re.Match[str]) -> int:
     return match.start(name or 0)
 
 
-def _replies(page: Page, signs: Signs) -> Iterator[Said]:
+def _replies(page: Page, signs: Signs, hits: Sequence[tuple[int, int]]) -> Iterator[Said]:
     text = page.text
     starts = _starts(text)
     for number, match in enumerate(starts):
         start = _begin(match)
         limit = _begin(starts[number + 1]) if number + 1 < len(starts) else len(text)
-        end = _end(page, start, min(limit, start + LONGEST))
+        limit = min(limit, start + LONGEST)
+        end = _end(page, start, start, limit)
+        if across := [stop for begin, stop in hits if begin < end < stop <= limit]:
+            end = _end(page, start, max(across), limit)  # known words go on behind a line end
         yield said_in(text, start, end, signs)
 
 
-def _end(page: Page, start: int, limit: int) -> int:
-    """Where the reply that starts here ends: behind its trailer, else before the wrapper goes on."""
+def _end(page: Page, start: int, least: int, limit: int) -> int:
+    """Where the reply that starts here ends: behind its trailer, else before the wrapper goes on, after `least`."""
     text = page.text
     ends = [limit]
-    at = start + 3
+    at = max(least, start + 3)
     while found := _END.search(text, at, limit):
         if _FIELD_OF_REPLY.match(text, found.start()):
             at = found.end()
             continue
         ends.append(found.start())
         break
-    end = min(*ends, _end_of_lines(page, start, min(ends)))
+    end = min(*ends, max(least, _end_of_lines(page, start if least == start else least - 1, min(ends))))
     for found in _BRACKET.finditer(text, start, min(limit, end + 160)):
         if found.start() <= end + 2 and TRAILER.match(_joined(found.group())):
             return found.end()
@@ -173,24 +178,34 @@ def _end(page: Page, start: int, limit: int) -> int:
 
 
 _GOES_ON = re.compile(r"\s*(?:Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
+NARROWEST = 40  # characters: what is shorter was not wrapped for want of room
 
 
 def _end_of_lines(page: Page, start: int, limit: int) -> int:
-    """The end of the last line that still belongs to the reply: wrapped lines do, the next speaker or record does not."""
-    first = page.index(start)
+    """The end of the last line that still belongs to the reply: wrapped lines do, the next speaker or record not."""
+    first, widest = page.index(start), 0
     for index in range(first + 1, len(page.lines)):
         at = page.start(index)
         if at > limit:
             break
-        line, so_far = page.lines[index], page.text[start:at].rstrip()
+        line, before, so_far = page.lines[index], page.lines[index - 1], page.text[start:at].rstrip()
+        widest = max(widest, len(before.text))
         complete = len(so_far.split()) > 3  # prefixes may also stand on every line of a wrapped reply
         if line.speaker and line.speaker != page.lines[first].speaker:
             return at - 1
         if complete and (line.speaker or line.prefixed):
             return at - 1
-        if complete and so_far[-1:] in ".!])" and not _GOES_ON.match(line.text):
+        if _GOES_ON.match(line.text) or not complete or so_far.count("[") > so_far.count("]"):
+            continue
+        if so_far[-1:] in ".!])" or not _no_room(before.text, line.text, widest):
             return at - 1
     return limit
+
+
+def _no_room(line: str, following: str, widest: int) -> bool:
+    """Would the next line's first word not have fitted on this one?"""
+    word = following.split(maxsplit=1)[:1]
+    return bool(word) and len(line) >= NARROWEST and len(line) + 1 + len(word[0]) > widest
 
 
 def said_in(text: str, start: int, end: int, signs: Signs) -> Said:
@@ -284,9 +299,9 @@ _NUMBER = re.compile(
 )
 
 
-def _words(page: Page, signs: Signs, taken: list[tuple[int, int]]) -> Iterator[Said]:
+def _words(page: Page, signs: Signs, taken: list[tuple[int, int]], hits: Sequence[tuple[int, int]]) -> Iterator[Said]:
     """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
-    spans = sorted(span for span in (*_text_hits(page, signs), *_word_hits(page, signs)) if not _inside(span, taken))
+    spans = sorted(span for span in (*hits, *_word_hits(page, signs)) if not _inside(span, taken))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
         if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
@@ -320,10 +335,11 @@ def _identifier(text: str, start: int, end: int) -> bool:
 
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
-    for pattern, sign in signs.words:
-        if any(word.isdigit() for word in sign.match.word) and pattern.pattern.count("\\d") == 0:
+    folded = page.text.casefold()
+    for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
+        if word.casefold() not in folded:
             continue
-        for found in pattern.finditer(page.text):
+        for found in word_pattern(word).finditer(page.text):
             if not page.text.endswith("AUTH ", 0, found.start()):
                 yield found.span()
     for found in _NUMBER.finditer(page.text):

@@ -31,16 +31,16 @@ _PLACES = tuple(
         r"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt)[^\s\"']+)[\"']?[ \t]*\r?$",
         r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
         r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@",
+        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
         r"\bBearer[ ]+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)",
         r"\bauth=Bearer\s+(?P<secret>[^\s\x01]+)",
         r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
         r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}]+)",
         r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*(?P<secret>(?!command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b)[^\s\"',;&)\]}]{3,})(?=[ \t]*(?:$|[,;}\v]))",
         r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
-        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
         r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})",  # a JSON web token
         r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*'(?P<secret>[^'\n]+)'\)",
-        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})\s*'",
+        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})(?:\s|\\[rn])*'",
         r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)",
         r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
     )

@@ -161,7 +161,7 @@ class Hearing:
             target=Target(protocol, context.host if fits else None, context.port if fits else None),
             steps=(*_opening(protocol, context, group), *self._steps(group, context)),
             kind=self.kind or context.kind,
-            started=max(times) if times else None,
+            started=max((time for time in times if time[0].isdigit()), default=None),
             facts=_later_accepted(group),
             seen=Seen(
                 lines=tuple(lines[:MOST_LINES]),

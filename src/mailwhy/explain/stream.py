@@ -76,7 +76,7 @@ def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 _CODE = re.compile(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
-_STATUS = re.compile(r"[ :'\"(=]\"?[45][0-5]\d[ \-,][^\n]{0,160}")
+_STATUS = re.compile(r"[45][0-5]\d[ \-,][^\n]{0,160}")
 _MAIL = re.compile(r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection", re.I)
 _LITERALS = ("-err", "aadsts", "* bye", "errorcode", "error code", "mailwhy/1")
 _SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?\"'`*()[]{}<>=/\\|#_-"}
@@ -110,7 +110,10 @@ class Filter:
             for words in self._by_word[anchor]:
                 if len(words - tokens) <= (1 if len(words) > 3 else 0):
                     return True
-        return any(_MAIL.search(found.group()) for found in _STATUS.finditer(window))
+        return any(
+            not window[found.start() - 1 : found.start()].isalnum() and _MAIL.search(found.group())
+            for found in _STATUS.finditer(window)
+        )
 
 
 _IN_NUMBER = frozenset("0123456789.=")

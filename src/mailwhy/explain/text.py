@@ -58,7 +58,7 @@ _TAG = re.compile(
 )
 _QUOTED_PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+")
 _SOFT_WRAP = re.compile(r"=(?=\n)")
-_MARKDOWN = re.compile(r"(?<!\*)\*\*(?!\*)|``?`?(?:[a-z]+(?=\n))?|~~")
+_MARKDOWN = re.compile(r"(?<!\*)\*\*(?!\*)|\*\*(?=\*[ ](?:BYE|OK|NO|BAD)\b)|``?`?(?:[a-z]+(?=\n))?|~~")
 _DOUBLED = re.compile(r"(?<=\w)''(?=\w)")
 _TUPLE = re.compile(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)")
 _RUST = re.compile(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*")

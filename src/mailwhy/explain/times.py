@@ -25,12 +25,17 @@ _SHAPES = tuple(
     )
 )
 _CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
+# a trailer that was broken before its time: the session follows, or nothing at all
+_TRAILER_GOES_ON = re.compile(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
-    """The time at the start of the line and where the rest begins; None for the time where no year or day is told."""
+    """The time at the start of the line and where the rest begins; None for the time where no day is told.
+
+    Without a year it is ISO 8601 as far as known: `--09-28T13:03:50`.
+    """
     for shape in _SHAPES:
-        if (found := shape.match(line)) and _is_time(found):
+        if (found := shape.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
             return _iso(found), found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()
@@ -47,18 +52,19 @@ def _is_time(found: re.Match[str]) -> bool:
 
 
 def _moment(part: dict[str, str | None], year: int) -> datetime | None:
-    clock = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
+    hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
         # the zone, where there is one, is put in by `_in_utc`
-        return datetime(year, _month(part), int(part["day"] or 0), *clock)  # noqa: DTZ001
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
     except ValueError:
         return None
 
 
 def _iso(found: re.Match[str]) -> str | None:
-    """ISO 8601, in UTC where a zone is told; None where the year is not."""
     part = found.groupdict()
-    moment = _moment(part, int(part["year"])) if part.get("year") else None
+    moment = _moment(part, int(part.get("year") or 2000))
+    if moment and not part.get("year"):
+        return f"--{moment.isoformat()[5:]}"
     return _in_utc(moment, part.get("zone")) if moment else None
 
 
@@ -80,7 +86,7 @@ def _in_utc(moment: datetime, zone: str | None) -> str:
 def seconds_between(earlier: str, later: str) -> float | None:
     """Seconds from one such time to the other; None where they cannot be compared."""
     try:
-        a, b = datetime.fromisoformat(earlier), datetime.fromisoformat(later)
+        a, b = (datetime.fromisoformat(time.replace("--", "2000-", 1)) for time in (earlier, later))
     except ValueError:
         return None
     if (a.tzinfo is None) != (b.tzinfo is None):

@@ -39,6 +39,6 @@ def _exchange_online_process() -> Iterator[Running]:
 
 @pytest.fixture
 def exchange_online(_exchange_online_process: Running) -> Running:
-    """A look-alike of Exchange Online, as fresh as new: `address`, `ca_file`, `secret_of`, `set`, `fault`, `messages`."""
+    """A look-alike of Exchange Online, fresh for this test (`threaded.Running` says what it can do)."""
     _exchange_online_process.reset()
     return _exchange_online_process

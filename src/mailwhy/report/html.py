@@ -14,8 +14,8 @@ from html import escape
 from pathlib import Path
 
 from .. import __version__
-from ..model import Action, Attempt, Cause, Diagnosis, Knowledge, Outcome, Verdict
-from . import Options
+from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Verdict
+from . import Options, signinlog
 from . import words as w
 
 TONE = {
@@ -113,20 +113,7 @@ def _body(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
     for diagnosis in outcome.diagnoses:
         yield from _protocol(diagnosis)
     yield "</section>"
-    if w.live_findings(outcome):
-        yield f"<section><{level}>Why, and what to do</{level}><ol class=causes>"
-        for finding in w.live_findings(outcome):
-            cause = w.cause_of(finding, knowledge)
-            replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
-            facts = (*w.evidence(finding, replies), *((finding.note,) if finding.note else ()))
-            protocols = ", ".join(w.name(p) for p in w.explained(finding, outcome))
-            known = f"{w.BASIS[finding.basis]}. Explains {protocols}." if protocols else w.BASIS[finding.basis]
-            yield f"<li><p class=cause>{esc(cause.title)}</p>"
-            yield f"<p class=small>{esc(known)} <code>{esc(cause.id)}</code></p>"
-            yield from (f"<p>Because {esc(fact)}</p>" for fact in facts)
-            yield from _handbook(cause, outcome)
-            yield "</li>"
-        yield "</ol></section>"
+    yield from _causes(outcome, knowledge, level)
     yield from _ruled_out(outcome, knowledge, level)
     yield from _log(outcome, level)
     timed = [d.attempt for d in outcome.diagnoses if d.attempt.steps and not d.attempt.seen]
@@ -141,6 +128,30 @@ def _body(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
         yield "</ul></section>"
 
 
+def _causes(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[str]:
+    live = w.live_findings(outcome)
+    if not live:
+        return
+    told = w.shown(outcome)
+    yield f"<section><{level}>Why, and what to do</{level}><ol class=causes>"
+    for number, finding in enumerate(live, 1):
+        cause = w.cause_of(finding, knowledge)
+        protocols = ", ".join(w.name(p) for p in w.explained(finding, outcome))
+        known = f"{w.BASIS[finding.basis]}. Explains {protocols}." if protocols else w.BASIS[finding.basis]
+        yield f"<li><p class=cause>{esc(cause.title)}</p>"
+        yield f"<p class=small>{esc(known)} <code>{esc(cause.id)}</code></p>"
+        yield from (f"<p>Because {esc(fact)}</p>" for fact in w.evidence(finding, told))
+        yield f"<p>{esc(finding.note)}</p>" if finding.note else ""
+        if number <= w.MOST_PAGES:
+            yield from _handbook(cause, outcome)
+        elif cause.check and finding.told_apart_by:
+            yield "<p><strong>To tell</strong></p><ul>"
+            yield from _action(cause.check[0], outcome)
+            yield "</ul>"
+        yield "</li>"
+    yield "</ol></section>"
+
+
 def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     attempt = diagnosis.attempt
     yield "<article>"
@@ -151,7 +162,7 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"<p>Held back: {esc(attempt.held_back)}</p>"
     step = w.decisive(attempt)
     if step and step.reply:
-        yield f'<pre tabindex="0">{esc(w.verbatim(attempt))}</pre>'
+        yield f"<pre>{esc(w.verbatim(attempt))}</pre>"
         if parts := w.reply_words(step.reply.spoken):
             yield f"<p class=small>{esc(parts)}</p>"
     elif step and step.fault:
@@ -199,7 +210,7 @@ def _action(action: Action, outcome: Outcome) -> Iterator[str]:
     text = w.fill(action.text, outcome.account)
     yield f"<li>{esc(': '.join(part for part in (action.where, text) if part))}"
     if action.run:
-        yield f'<pre tabindex="0">{esc(w.command(action, outcome.account))}</pre>'
+        yield f"<pre>{esc(w.command(action, outcome.account))}</pre>"
     if action.expect:
         yield f"<span>Expect: {esc(w.fill(action.expect, outcome.account))}</span>"
     yield "</li>"
@@ -216,10 +227,10 @@ def _ruled_out(outcome: Outcome, knowledge: Knowledge, level: str) -> Iterator[s
 
 
 def _log(outcome: Outcome, level: str) -> Iterator[str]:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
-    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(w.SIGN_IN_LOG)}</p>"
+    yield f"<section><{level}>Where it stands in the sign-in log</{level}><p>{esc(signinlog.WHERE)}</p>"
     yield '<div class=wide tabindex="0"><table><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("User", "Time", "IP address", "Client app"))
     yield "</tr></thead><tbody>"
@@ -233,7 +244,7 @@ def _charts(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     bars = [(w.SAID[v], count, TONE.get(v, "doubt")) for v, count in verdicts.most_common()]
     yield from _chart("Verdicts", _joined(bars))
-    first = Counter(live[0].cause for outcome in outcomes if (live := w.live_findings(outcome)))
+    first = Counter(finding.cause for outcome in outcomes if (finding := _first(outcome)))
     named = [(cause.title if (cause := knowledge.cause(i)) else i, n, "bad") for i, n in first.most_common(15)]
     if named:
         yield from _chart("Most likely causes", named)
@@ -258,13 +269,18 @@ def _chart(title: str, bars: Sequence[tuple[str, int, str]]) -> Iterator[str]:
     yield "</tbody></table></section>"
 
 
+def _first(outcome: Outcome) -> Finding | None:
+    """The most likely cause; None where the mailbox can be used."""
+    return next(iter(w.live_findings(outcome)), None) if outcome.verdict is not Verdict.WORKS else None
+
+
 def _table(outcomes: Sequence[Outcome], knowledge: Knowledge) -> Iterator[str]:
     yield '<section><h2>Mailboxes</h2><div class=wide tabindex="0"><table class=boxes><thead><tr>'
     yield from (f'<th scope="col">{head}</th>' for head in ("Mailbox", "Result", "Most likely cause", "Must act"))
     yield "</tr></thead><tbody>"
     for number, outcome in enumerate(outcomes, 1):
-        live = w.live_findings(outcome)
-        cause = w.cause_of(live[0], knowledge) if live else None
+        finding = _first(outcome)
+        cause = w.cause_of(finding, knowledge) if finding else None
         yield f'<tr><th scope="row"><a href="#m{number}">{esc(_title(outcome))}</a></th><td>'
         for d in outcome.diagnoses:
             words = f"{w.name(d.attempt.target.protocol)} {w.said(d)}"

@@ -1,7 +1,8 @@
 """The report for people on a terminal or in a log: three plain lines, then the protocols, the causes, the way out.
 
 Plain ASCII but for what others wrote, no decoration that a log would break; colour only adds to what the words
-say. Prose is wrapped to the width (at most 100); replies and commands never are, so that they can be copied.
+say. Prose is wrapped to the width (at most 100). What is there to be copied, replies and commands, is never
+wrapped and begins in the first column.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Stage, Step, Tls, Verdict
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 WIDEST = 100
@@ -20,7 +21,7 @@ TONE = {Verdict.WORKS: "good", Verdict.NAMED: "bad", Verdict.NARROWED: "bad", Ve
 MOST_FIXES = 1  # causes whose fix is shown without -v
 MOST_CAUSES = 4  # causes that are listed without -v
 MOST_LOOKS = 2  # things to look at, for one cause, without -v
-PHASES = (Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES, Stage.AUTH, Stage.USE)
+TIED = "\u00a0"  # a blank that prose is not wrapped at
 
 
 class Page:
@@ -47,7 +48,7 @@ class Page:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self.lines += [self.paint(line, tone) for line in wrapped]
+        self.lines += [self.paint(line.replace(TIED, " "), tone) for line in wrapped]
 
     def exact(self, text: str, indent: int = 0, tone: str = "") -> None:
         """One line that is never wrapped."""
@@ -78,9 +79,12 @@ def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
     order = {finding.cause: number for number, finding in enumerate(live, 1)}
     for diagnosis in outcome.diagnoses:
         _protocol(page, diagnosis, order, options)
-    _causes(page, outcome, live, knowledge, options)
-    _ruled_out(page, outcome, knowledge)
-    _what_to_do(page, outcome, live, knowledge, options)
+    if outcome.verdict is Verdict.WORKS and options.verbosity < 1:
+        _no_more_than_named(page, live, knowledge)
+    else:
+        _causes(page, outcome, live, knowledge, options)
+        _ruled_out(page, outcome, knowledge)
+        _what_to_do(page, outcome, live, knowledge, options)
     _sign_in_log(page, outcome)
     _notices(page, outcome)
     if options.verbosity >= 2:
@@ -106,8 +110,9 @@ def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: 
     page.say(
         "   ".join(p for p in (head, w.place(attempt.target), w.lines_words(attempt)) if p), 0, 6, _tone(diagnosis)
     )
-    if attempt.steps and not attempt.seen:
-        page.say(", ".join(w.stage_words(step) for step in attempt.steps), 6)
+    brief = diagnosis.verdict is Verdict.RETIRED and options.verbosity < 1
+    if attempt.steps and not attempt.seen and not brief:
+        page.say(", ".join(w.stage_words(step).replace(" ", TIED) for step in attempt.steps), 6)
     if attempt.held_back:
         page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
     _reply(page, attempt)
@@ -183,11 +188,19 @@ def _spoken(step: Step, inside: bool) -> Iterator[str]:
         yield f"** {step.stage}: {w.FAULTS.get(str(step.fault), step.fault)}"
 
 
+def _no_more_than_named(page: Page, live: Sequence[Finding], knowledge: Knowledge) -> None:
+    """What works comes first: of what Microsoft removed elsewhere, only where to read about it."""
+    page.gap()
+    for finding in live:
+        cause = w.cause_of(finding, knowledge)
+        page.say(f"{w.clean(cause.title)}: mailwhy causes {w.clean(cause.id)}, or -v.", 6, 2)
+
+
 def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Knowledge, options: Options) -> None:
     if not live:
         return
     page.head("Why" if len(live) == 1 else "Why: the most likely first")
-    replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
+    told = w.shown(outcome)
     several = len({d.attempt.target.protocol for d in outcome.diagnoses}) > 1
     most = len(live) if options.verbosity >= 1 else MOST_CAUSES
     for number, finding in enumerate(live[:most], 1):
@@ -196,7 +209,7 @@ def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Kn
         title = f"{number:>2}. {w.clean(cause.title)}" + (f" ({protocols})" if protocols else "")
         page.say(title, 0, 4, "bold" if number == 1 else "")
         page.say(f"{w.BASIS[finding.basis]}; mailwhy causes {w.clean(cause.id)}", 4, 0, "dim")
-        for text in w.evidence(finding, replies):
+        for text in w.evidence(finding, told):
             page.say(f"because {text}", 4, 2)
         if note := w.clean(finding.note):
             page.say(note, 4)
@@ -261,17 +274,17 @@ def _action(page: Page, label: str, action: Action, outcome: Outcome, indent: in
     text = w.clean(w.fill(action.text, outcome.account))
     page.say(": ".join(part for part in (label, w.clean(action.where), text) if part), indent, 2)
     for line in w.command(action, outcome.account).splitlines():
-        page.exact(w.clean(line), indent + 4)
+        page.exact(w.clean(line))
     if action.expect:
         page.say(f"Expect: {w.clean(w.fill(action.expect, outcome.account))}", indent + 4, 2)
 
 
 def _sign_in_log(page: Page, outcome: Outcome) -> None:
-    entries = w.log_entries(outcome)
+    entries = signinlog.log_entries(outcome)
     if not entries:
         return
     page.head("Where it stands in the sign-in log")
-    page.say(w.SIGN_IN_LOG, 2)
+    page.say(signinlog.WHERE, 2)
     for entry in entries:
         parts = (
             f"user {entry.user}" if entry.user else "",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from .. import __version__
 from ..model import Action, Cause, Diagnosis, Knowledge, Outcome
-from . import Options
+from . import Options, signinlog
 from . import words as w
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
@@ -51,7 +51,7 @@ def _about(outcome: Outcome, options: Options) -> Iterator[str]:
         ("Account", account.login),
         ("Mailbox", account.mailbox if account.mailbox != account.login else None),
         ("From", account.sender if account.sender != account.login else None),
-        ("Source address", w.source_of(outcome)),
+        ("Source address", signinlog.source_of(outcome)),
         ("Tested", f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None),
         ("Local time", f"UTC{options.utc_offset}" if options.utc_offset else None),
         ("Tool", f"mailwhy {__version__}, calendar of {outcome.as_of}"),
@@ -86,17 +86,26 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _causes(outcome: Outcome, knowledge: Knowledge) -> Iterator[str]:
-    for number, finding in enumerate(w.live_findings(outcome), 1):
+    live = w.live_findings(outcome)
+    told = w.shown(outcome)
+    for number, finding in enumerate(live[: w.MOST_PAGES], 1):
         cause = w.cause_of(finding, knowledge)
-        yield f"### Cause {number}: {esc(w.clean(cause.title))}"
+        yield f"### Cause {number}: {esc(cause.title)}"
         yield ""
         yield f"`{cause.id}`, {w.BASIS[finding.basis]}. Must act: {esc(cause.owner) or 'not known'}."
         yield ""
-        yield esc(w.clean(w.fill(cause.why, outcome.account)))
-        replies = tuple(w.verbatim(d.attempt) for d in outcome.diagnoses)
-        yield from (f"- because {esc(text)}" for text in w.evidence(finding, replies))
+        yield esc(w.fill(cause.why, outcome.account))
         yield ""
+        yield from (f"- Because {esc(text)}" for text in w.evidence(finding, told))
+        yield f"- {esc(finding.note)}" if finding.note else ""
         yield from _page(cause, outcome)
+    if len(live) > w.MOST_PAGES:
+        yield "### Less likely"
+        yield ""
+        for finding in live[w.MOST_PAGES :]:
+            cause = w.cause_of(finding, knowledge)
+            yield f"- {esc(cause.title)} (`{cause.id}`, {w.BASIS[finding.basis]})"
+        yield ""
     if w.struck(outcome):
         yield "### Ruled out"
         yield ""
@@ -131,15 +140,15 @@ def _action(label: str, action: Action, outcome: Outcome) -> Iterator[str]:
 
 
 def _log(outcome: Outcome) -> Iterator[str]:
-    if not w.log_entries(outcome):
+    if not signinlog.log_entries(outcome):
         return
     yield "### Where it stands in the sign-in log"
     yield ""
-    yield w.SIGN_IN_LOG.replace(">", "\\>")
+    yield signinlog.WHERE.replace(">", "\\>")
     yield ""
     yield "| User | Time | IP address | Client app |"
     yield "|---|---|---|---|"
-    for entry in w.log_entries(outcome):
+    for entry in signinlog.log_entries(outcome):
         yield f"| {esc(entry.user)} | {entry.window} | {esc(entry.source)} | {entry.app} |"
     yield ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ..model import (
     Account,
@@ -29,6 +29,7 @@ from ..model import (
     Target,
     Verdict,
 )
+from ..pages import suited
 from ..reply import harmless
 from . import powershell
 
@@ -54,9 +55,8 @@ LOOKED = {
     Password.NOT_LOOKED_AT: "not looked at",
     Password.NOT_TOLD: "the server does not tell whether it looked",
 }
-CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}
 TLS_WORDS = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}
-SIGN_IN_LOG = "Entra admin center > Monitoring & health > Sign-in logs (both user tabs; rows can take 2 hours)"
+MOST_PAGES = 3  # causes whose whole page stands in a ticket or a web page; the others are named
 NOBODY = Account()
 
 
@@ -72,6 +72,8 @@ def name(protocol: Protocol) -> str:
 
 def looked(diagnosis: Diagnosis) -> str:
     """Did the server look at the password?"""
+    if diagnosis.verdict is Verdict.RETIRED:
+        return "this refusal says nothing about it"
     if diagnosis.password is Password.ACCEPTED and diagnosis.verdict is not Verdict.WORKS:
         return "looked at, and probably right: what refuses comes after it"
     return LOOKED[diagnosis.password]
@@ -124,8 +126,9 @@ def apart(text: str, account: Account) -> str:
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
-    """The page of a finding; an empty one where the handbook has none."""
-    return knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+    """The page of a finding, as it fits the mailbox's place; an empty one where the handbook has none."""
+    cause = knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+    return suited(cause, finding.place)
 
 
 def decisive(attempt: Attempt) -> Step | None:
@@ -207,8 +210,14 @@ def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
 
 
 def struck(outcome: Outcome) -> tuple[Ruled, ...]:
-    """The causes that were ruled out; those of another protocol are no news."""
-    return tuple(ruled for ruled in outcome.ruled_out if not ruled.by.startswith("protocol="))
+    """The causes that were ruled out. No news: those of another protocol, and of one that Microsoft removed."""
+    told = {r.cause for d in outcome.diagnoses for r in d.ruled_out}
+    live = {r.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for r in d.ruled_out}
+    return tuple(
+        ruled
+        for ruled in outcome.ruled_out
+        if not ruled.by.startswith("protocol=") and (ruled.cause in live or ruled.cause not in told)
+    )
 
 
 def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
@@ -268,13 +277,20 @@ def explained(finding: Finding, outcome: Outcome) -> tuple[Protocol, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def evidence(finding: Finding, shown: Iterable[str]) -> Iterator[str]:
-    """The facts that speak for a finding, without the reply that stands above already."""
-    replies = [text for text in shown if text]
-    for text in finding.because:
-        said = clean(text).partition(" said: ")[2]
-        if not said or not any(said[:60] in reply or reply in said for reply in replies):
-            yield clean(text)
+def shown(outcome: Outcome) -> frozenset[str]:
+    """What stands at the protocols already, as `evidence` would say it: replies, and faults."""
+    steps = [step for d in outcome.diagnoses if (step := decisive(d.attempt))]
+    faults = (f"{step.stage}: {str(step.fault).replace('_', ' ')}" for step in steps if step.fault)
+    return frozenset((*(clean(step.reply.line) for step in steps if step.reply), *faults))
+
+
+def evidence(finding: Finding, told: Iterable[str]) -> Iterator[str]:
+    """The facts that speak for a finding, without those that are `shown` above."""
+    known = tuple(text for text in told if text)
+    for text in map(clean, finding.because):
+        words = text.partition(" said: ")[2] or text
+        if text and not any(words[:60] in reply or reply in words for reply in known):
+            yield text
 
 
 def fact_words(fact: str, knowledge: Knowledge) -> str:
@@ -286,50 +302,6 @@ def role_words(cause: Cause) -> str:
     """The role that may do it, "" where none is needed."""
     role = clean(cause.role).rstrip(".")
     return "" if role.startswith("None: whoever") else role
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """Where one attempt stands in the Entra sign-in log: times are UTC."""
-
-    user: str
-    window: str
-    source: str
-    app: str
-
-
-def log_entries(outcome: Outcome) -> tuple[LogEntry, ...]:
-    """Where to look in the sign-in log: for each sign-in that Exchange Online refused, and did not stop before."""
-    return tuple(dict.fromkeys(e for d in outcome.diagnoses if (e := _log_entry(d))))
-
-
-def _log_entry(diagnosis: Diagnosis) -> LogEntry | None:
-    attempt = diagnosis.attempt
-    if "service=exchange-online" not in diagnosis.facts or not attempt.stage(Stage.AUTH):
-        return None
-    if diagnosis.verdict in (Verdict.RETIRED, Verdict.WORKS):
-        return None
-    source = _source(attempt)
-    user = clean(diagnosis.account.login or diagnosis.account.mailbox or "")
-    return LogEntry(user, _window(attempt), source, CLIENT_APP[attempt.target.protocol])
-
-
-def source_of(outcome: Outcome) -> str:
-    """Our own address as a server saw it, or ""."""
-    return next((found for d in outcome.diagnoses if (found := _source(d.attempt))), "")
-
-
-def _source(attempt: Attempt) -> str:
-    return next((clean(s.seen["source"]) for s in attempt.steps if s.seen.get("source")), "")
-
-
-def _window(attempt: Attempt) -> str:
-    began = instant(attempt.started)
-    if not began:
-        return ""
-    ended = instant(attempt.seen.last if attempt.seen else None) or began + timedelta(seconds=total(attempt))
-    margin = timedelta(minutes=5)
-    return f"{began - margin:%Y-%m-%d %H:%M} to {ended + margin:%H:%M} UTC"
 
 
 def instant(text: str | None) -> datetime | None:

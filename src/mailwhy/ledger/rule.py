@@ -1,0 +1,194 @@
+"""What counts, and when a further sign-in would be one too many. Pure: time comes in as an argument."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ..model import Diagnosis, Judged, Password, Protocol, Secret, Verdict
+
+LIMIT = 2  # an hour; Entra's smart lock-out starts at 10, a tenant may have set it lower
+CAREFUL_LIMIT = 1  # US government clouds lock at 3
+WINDOW = timedelta(hours=1)
+MEMORY = timedelta(days=30)  # how long a secret that was refused as such is not sent again without a word
+UNDER_WAY = "under_way"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What is about to be sent, and where.
+
+    host      the server's name; `address` the one that was dialled, where known (loopback is exempt)
+    cloud     the id of the Microsoft cloud that the host belongs to, or None: all its hosts know the same account
+    careful   the cloud locks early
+    """
+
+    login: str
+    host: str
+    protocol: Protocol
+    secret: Secret
+    address: str | None = None
+    cloud: str | None = None
+    careful: bool = False
+
+    @property
+    def service(self) -> str:
+        """What the account belongs to: the cloud, or the family of host names."""
+        return self.cloud or family(self.host)
+
+    @property
+    def exempt(self) -> bool:
+        """Nobody is locked out on this machine's own loopback."""
+        return is_loopback(self.address or self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sign-in. judged: refused, unknown, or under_way (no answer noted yet). time: ISO 8601 in UTC."""
+
+    id: str
+    time: str
+    protocol: Protocol
+    judged: str
+    secret: str
+    sign: str = ""
+    reply: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When. Raises ValueError for what is not a time with its offset."""
+        return moment(self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One account's entries. careful_until: after damage, the time up to which one sign-in is all (ISO, or "")."""
+
+    service: str
+    login: str
+    entries: tuple[Entry, ...] = ()
+    careful_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why a sign-in was held back, and what is remembered of the last one. `again`: when one may follow, if ever."""
+
+    why: str
+    reply: str = ""
+    sign: str = ""
+    age: timedelta = timedelta()
+    again: datetime | None = None
+
+    def __str__(self) -> str:
+        said = f'{self.why}. The answer {age_in_words(self.age)} ago was: "{self.reply}"' if self.reply else self.why
+        return f"{said} (--force signs in all the same)"
+
+
+RISK = (
+    "Signed in although the ledger would have held it back: every refused sign-in counts towards Microsoft's "
+    "lock-out (10 in most clouds, 3 in US government clouds, fewer where a tenant says so), and a lock stops the "
+    "real programs of this account too."
+)
+
+
+def family(host: str) -> str:
+    """The part of a host name that its sister hosts share: the last two labels; an address stands for itself.
+
+    Too wide for names such as example.co.uk, which errs on the careful side: the login has to be the same as well.
+    """
+    name = host.strip("[]").rstrip(".").casefold()
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(name.partition("%")[0]))
+    return ".".join(name.split(".")[-2:])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's loopback."""
+    name = host.strip("[]").rstrip(".").casefold()
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def judged(diagnosis: Diagnosis) -> Judged:
+    """What a finished attempt means to the ledger: proven retirement says nothing of the secret."""
+    if diagnosis.verdict is Verdict.RETIRED:
+        return Judged.NOT_JUDGED
+    return {
+        Password.ACCEPTED: Judged.ACCEPTED,
+        Password.REFUSED: Judged.REFUSED,
+        Password.NOT_LOOKED_AT: Judged.NOT_JUDGED,
+        Password.NOT_TOLD: Judged.UNKNOWN,
+    }[diagnosis.password]
+
+
+# --- the rule, pure ----------------------------------------------------------------------------------------
+
+
+def aged(book: Book, now: datetime) -> Book:
+    """The book without what is too old. A time in the future (a clock was wrong) is taken to be now."""
+    kept = [replace(e, time=iso(now)) if e.at > now else e for e in book.entries]
+    refused = Judged.REFUSED.value
+    kept = [e for e in kept if now - e.at < (MEMORY if e.judged == refused else WINDOW)]
+    until = book.careful_until
+    if until:
+        until = "" if moment(until) <= now else iso(min(moment(until), now + WINDOW))
+    return replace(book, entries=tuple(kept), careful_until=until)
+
+
+def weigh(book: Book, fingerprint: str, limit: int, now: datetime, own: frozenset[str] = frozenset()) -> Held | None:
+    """Whether one more sign-in would be one too many. `own`: entries of this run, which insists on its secret."""
+    recent = [e for e in book.entries if now - e.at < WINDOW]
+    same = [e for e in book.entries if e.secret == fingerprint and e.judged == Judged.REFUSED.value and e.id not in own]
+    if same:
+        last = same[-1]
+        why = f"this very secret was refused over {last.protocol.upper()} {age_in_words(now - last.at)} ago"
+        return Held(why, last.reply, last.sign, now - last.at)
+    if len(recent) < limit:
+        return None
+    last = recent[-1]
+    again = recent[-limit].at + WINDOW
+    if all(e.judged == UNDER_WAY for e in recent):
+        what = "are under way, or ended without an answer" if len(recent) > 1 else "is under way, or had no answer"
+        why = f"{len(recent)} sign-in{'s' * (len(recent) > 1)} of {book.login} {what}"
+    else:
+        times = "once" if len(recent) == 1 else f"{len(recent)} times"
+        why = f"the sign-in of {book.login} failed {times} within the last hour, and {limit} an hour is the limit"
+    return Held(f"{why}; the next one may follow at {again:%H:%M} UTC", last.reply, last.sign, now - last.at, again)
+
+
+def age_in_words(age: timedelta) -> str:
+    """`40 s`, `12 min`, `3 h`, `2 days`."""
+    seconds = max(0, int(age.total_seconds()))
+    if seconds < 90:
+        return f"{seconds} s"
+    if seconds < 90 * 60:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 48 * 3600 else f"{seconds // 86400} days"
+
+
+def moment(text: str) -> datetime:
+    """The way back. Raises ValueError for what is not a time with its offset."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("a time without its offset")
+    return found
+
+
+def iso(when: datetime) -> str:
+    """ISO 8601 in UTC."""
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def fingerprint(key: bytes, sign_in: SignIn) -> str:
+    """A short keyed mark of the secret, another one for every account: it tells equal from unequal, nothing more."""
+    value = "\n".join((sign_in.service, sign_in.login.strip().casefold(), sign_in.secret.reveal()))
+    return hmac.new(key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:8]

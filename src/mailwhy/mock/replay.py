@@ -1,0 +1,110 @@
+"""A recorded session played as a server: a plain dialogue (`S:`, `C:`, `TLS` lines) or the JSON of a `mailwhy check`.
+
+What the client says is not compared: for every `C:` one line is awaited. Pure, but for `read`.
+
+    # protocol: smtp
+    S: 220 mail.example.org ready
+    C: EHLO probe.test
+    S: 250-mail.example.org
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 220 ready
+    TLS
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..model import Protocol, Stage
+from .talk import CLOSE, READ_LINE, START_TLS, Dialogue, Say
+
+# the evidence keeps no answer to STARTTLS; the tag of IMAP is the one that the check uses
+GO_AHEAD = {"smtp": "220 2.0.0 SMTP server ready", "imap": "a1 OK Begin TLS negotiation now.", "pop": "+OK"}
+
+
+class BadRecordingError(ValueError):
+    """A file that is no recording; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recorded session: headers (`# name: value`), and pairs of who ("S", "C", "TLS", ...) and what."""
+
+    protocol: Protocol
+    lines: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def talk(self) -> Dialogue:
+        """The server's side."""
+        for who, what in self.lines:
+            if who == "S":
+                yield Say(f"{what}\r\n".encode(), Stage.USE)
+            elif who == "TLS":
+                yield START_TLS
+            elif (yield READ_LINE) is None:
+                return
+        yield CLOSE
+
+
+def read(path: Path) -> tuple[Recording, ...]:
+    """The sessions in a file. Raises BadRecordingError, OSError."""
+    text = path.read_text(encoding="utf-8")
+    if text.lstrip().startswith("{"):
+        try:
+            return tuple(from_check(json.loads(text)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BadRecordingError(f"{path.name}: is not the JSON of a mailwhy check") from None
+    return (from_text(text, path.name),)
+
+
+def from_text(text: str, name: str = "recording") -> Recording:
+    """A plain dialogue."""
+    headers: dict[str, str] = {}
+    lines: list[tuple[str, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#"):
+            key, colon, value = line[1:].partition(":")
+            if colon:
+                headers[key.strip()] = value.strip()
+        elif line.strip() == "TLS":
+            lines.append(("TLS", ""))
+        elif line.strip():
+            who, colon, what = line.partition(":")
+            if not colon or who not in ("S", "C", "S~", "S+"):
+                raise BadRecordingError(f"{name}: line {number}: expected S:, C: or TLS, got {line[:40]!r}")
+            lines.append((who, what.removeprefix(" ")))
+    return Recording(_protocol(headers, lines, name), tuple(lines), headers)
+
+
+def _protocol(headers: Mapping[str, str], lines: Sequence[tuple[str, str]], name: str) -> Protocol:
+    first = next((what for who, what in lines if who == "S"), "")
+    guessed = "pop" if first.startswith("+OK") else "imap" if first.startswith("* ") else "smtp"
+    try:
+        return Protocol(headers.get("protocol", guessed))
+    except ValueError:
+        raise BadRecordingError(f"{name}: protocol must be smtp, imap or pop") from None
+
+
+def from_check(data: Mapping[str, Any]) -> list[Recording]:
+    """The sessions of a check: after each answer one line of the client is awaited."""
+    found = []
+    for diagnosis in data["diagnoses"]:
+        lines: list[tuple[str, str]] = []
+        for step in diagnosis["steps"]:
+            reply = step.get("reply")
+            if step["stage"] == "tls" and lines:
+                said = reply["lines"] if reply else [GO_AHEAD[diagnosis["target"]["protocol"]]]
+                lines += [("C", "STARTTLS"), *(("S", line) for line in said), ("TLS", "")]
+                continue
+            if reply and reply["lines"]:
+                if lines or step["stage"] != "greeting":
+                    lines.append(("C", step.get("sent", "")))
+                lines += [("S", line) for line in reply["lines"]]
+        if any(who == "S" for who, _ in lines):
+            found.append(Recording(Protocol(diagnosis["target"]["protocol"]), tuple(lines)))
+    return found

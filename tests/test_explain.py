@@ -1,0 +1,272 @@
+"""`mailwhy explain`: grouping, counting, dates, dialogues, reports of check, and the command around it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mailwhy import run
+from mailwhy.cli import main
+from mailwhy.knowledge import load
+from mailwhy.model import Attempt, Kind, Outcome, Protocol, Stage, Verdict
+from mailwhy.report import render
+
+AS_OF = "2026-11-22"
+TENANT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information."
+CRITERIA = "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully. Contact your administrator."
+LOCKED = "535 5.7.139 Authentication unsuccessful, account locked. Contact your administrator."
+
+
+def explain(text: str | bytes, protocol: Protocol | None = None) -> Outcome:
+    return run.explain(text, protocol=protocol, as_of=AS_OF)
+
+
+def only(outcome: Outcome) -> Attempt:
+    assert len(outcome.diagnoses) == 1
+    return outcome.diagnoses[0].attempt
+
+
+# -- one reply, taken apart
+
+
+def test_a_trailer_broken_over_lines_and_words_is_whole_again() -> None:
+    text = f"{CRITERIA}\n[AM8P190CA0003.EURP190.PROD.OUTLOOK.COM\n2024-10-04T07:21:07.773Z 08DCE3FEF68EE81B]"
+    reply = only(explain(text)).steps[-1].reply
+    assert reply and (reply.server, reply.time, reply.session) == (
+        "AM8P190CA0003.EURP190.PROD.OUTLOOK.COM",
+        "2024-10-04T07:21:07.773Z",
+        "08DCE3FEF68EE81B",
+    )
+
+
+def test_a_word_broken_by_a_wrap_is_shown_healed() -> None:
+    broken = TENANT.replace("SmtpClientAuthentication", "SmtpClie\nntAuthentication")
+    reply = only(explain(broken)).steps[-1].reply
+    assert reply and "SmtpClientAuthentication is disabled for the Tenant." in reply.text
+
+
+def test_the_reply_inside_a_530_speaks() -> None:
+    outcome = explain(f"The server response was: 5.7.57 Client not authenticated to send mail. Error: {LOCKED}")
+    assert outcome.findings[0].cause == "account.locked"
+    reply = only(outcome).steps[-1].reply
+    assert reply and reply.enhanced == "5.7.57" and reply.spoken.enhanced == "5.7.139"
+
+
+def test_a_reply_that_no_sign_knows_is_shown_as_it_is() -> None:
+    outcome = explain("server said: 571 5.7.199 Authentication frobnicated by policy")
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert outcome.exit == 3
+    reply = only(outcome).steps[-1].reply
+    assert reply and reply.line == "571 5.7.199 Authentication frobnicated by policy"
+
+
+def test_a_new_sentence_after_5_7_139_is_a_refusal_by_policy() -> None:
+    outcome = explain("535 5.7.139 Authentication unsuccessful, the moon is in the wrong house.")
+    assert outcome.verdict is Verdict.NARROWED
+
+
+# -- counted once, put together, kept apart
+
+
+def test_the_same_reply_in_debug_line_exception_and_queue_counts_once() -> None:
+    trailer = "[TY1PR01CA0183.jpnprd01.prod.outlook.com 2023-11-16T11:57:26.100Z 08DB276B7E699C40]"
+    text = (
+        f"2023-11-16 11:57:26 DEBUG S: {TENANT} {trailer}\n"
+        f"2023-11-16 11:57:26 ERROR Send Error: Invalid login: {TENANT} {trailer}\n"
+        f"2023-11-16 11:57:27 queue: giving up ({TENANT})"
+    )
+    seen = only(explain(text)).seen
+    assert seen and seen.count == 1 and seen.lines == (1, 2, 3)
+
+
+def test_repeats_are_counted_with_first_and_last_time() -> None:
+    text = "\n".join(f"2026-01-0{day} 03:00:00 mail: {LOCKED}" for day in (1, 2, 3))
+    seen = only(explain(text)).seen
+    assert seen and (seen.count, seen.first, seen.last) == (3, "2026-01-01T03:00:00", "2026-01-03T03:00:00")
+
+
+def test_different_problems_in_one_log_are_apart() -> None:
+    quiet = "\n".join("nothing happened" for _ in range(60))
+    outcome = explain(f"{TENANT}\n{quiet}\n{LOCKED}")
+    assert [d.attempt.seen and d.attempt.seen.lines for d in outcome.diagnoses] == [(1,), (62,)]
+
+
+def test_replies_of_one_session_are_one_attempt_and_the_specific_one_speaks() -> None:
+    trailer = "[FR1P.DEUP.PROD.OUTLOOK.COM 2023-08-22T11:{}Z 08DBA260ED29A18C]"
+    bare = "535 5.7.3 Authentication unsuccessful"
+    outcome = explain(f"LOGIN: {CRITERIA} {trailer.format('44:59.154')}\nXOAUTH2: {bare} {trailer.format('45:13.339')}")
+    assert len(outcome.diagnoses) == 1
+    assert outcome.diagnoses[0].sign == "smtp-535-5.7.139-criteria"
+
+
+def test_a_bare_530_beside_a_refusal_is_its_consequence() -> None:
+    outcome = explain(f"{LOCKED}\n530 5.7.57 Client not authenticated to send mail.")
+    assert [step.stage for step in only(outcome).steps if step.reply] == [Stage.AUTH, Stage.USE]
+    assert outcome.findings[0].cause == "account.locked"
+
+
+# -- dialogues, dates, services
+
+
+def test_a_later_success_shows() -> None:
+    outcome = explain("S: A1 NO AUTHENTICATE failed.\nC: A2 LOGIN x\nS: A2 OK LOGIN completed.")
+    assert "accepted.later" in outcome.diagnoses[0].facts
+
+
+def test_a_sign_in_that_worked_works() -> None:
+    assert explain("235 2.7.0 Authentication successful").verdict is Verdict.WORKS
+
+
+def test_signed_in_and_no_mailbox() -> None:
+    outcome = explain("S: a OK AUTHENTICATE completed.\nS: b BAD User is authenticated but not connected.")
+    assert outcome.diagnoses[0].sign == "imap-authenticated-not-connected"
+
+
+def test_a_reply_is_judged_at_its_own_date() -> None:
+    said = "a1 NO LOGIN failed."
+    host = "Connection to: imap://outlook.office365.com:993/"
+    old, new = (explain(f"{day} 10:00:00 {host}\n{day} 10:00:01 {said}") for day in ("2021-03-01", "2024-03-01"))
+    assert "retired.imap" not in old.diagnoses[0].facts
+    assert "retired.imap" in new.diagnoses[0].facts
+
+
+def test_what_the_text_tells_beside_the_reply() -> None:
+    outcome = explain(
+        "* OK The Microsoft Exchange IMAP4 service is ready. "
+        "[QgBZAEEAUABSADAANgBDAEEAMAAwADEAMAAuAG4AYQBtAHAAcgBkADAANgAuAHAAcgBvAGQALgBvAHUAdABsAG8AbwBrAC4AYwBvAG0A]\n"
+        '1 LOGIN "user@example.com" "****"\n1 NO LOGIN failed.'
+    )
+    assert outcome.account.login == "user@example.com"
+    assert {"service=exchange-online", "protocol=imap", "credential=password"} <= outcome.diagnoses[0].facts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "535 5.7.8 https://support.google.com/mail/?p=BadCredentials ga26sm6725546ejc.61 - gsmtp",
+        "220 server.example.com ESMTP Exim 4.80.1\n535 Incorrect authentication data",
+    ],
+)
+def test_text_of_other_servers_is_not_exchange_online(text: str) -> None:
+    outcome = explain(text)
+    assert all("service=exchange-online" not in diagnosis.facts for diagnosis in outcome.diagnoses)
+    assert not any(finding.cause.startswith(("org.", "mailbox.")) for finding in outcome.findings)
+
+
+def test_the_hint_does_not_hide_another_protocols_obvious_text() -> None:
+    outcome = explain("a1 NO LOGIN failed.", Protocol.SMTP)
+    assert only(outcome).target.protocol is Protocol.IMAP
+
+
+@pytest.mark.parametrize(
+    "text", ["Sign-in error code: 53003", '{"status": {"errorCode": 53003}}', "AADSTS53003: BlockedByConditionalAccess"]
+)
+def test_sign_in_log_numbers(text: str) -> None:
+    assert explain(text).findings[0].cause == "org.conditional_access"
+
+
+def test_a_number_alone_in_a_sentence_is_no_code() -> None:
+    assert explain("We sent 53003 mails from port 50126 today.").verdict is Verdict.NO_REPLY
+
+
+# -- reports of check
+
+
+def test_a_report_of_check_gives_what_check_gave() -> None:
+    seen = explain(f"server smtp.office365.com[192.0.2.1] said: {TENANT}")
+    checked = json.loads(render(seen, load(), "json"))
+    checked["command"] = "check"
+    again = explain(json.dumps(checked))
+    assert again.verdict == seen.verdict
+    assert again.findings == seen.findings
+    assert [d.attempt for d in again.diagnoses] == [d.attempt for d in seen.diagnoses]
+
+
+def test_a_report_cut_in_half_is_read_as_text() -> None:
+    text = render(explain(TENANT), load(), "json")
+    assert explain(text[: len(text) // 2]).diagnoses
+
+
+# -- the command
+
+
+def call(*arguments: str, input: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["explain", *arguments], input=input)
+
+
+def test_argument_file_and_standard_input_say_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "mail.log"
+    file.write_bytes(LOCKED.encode("utf-16"))
+    answers = [
+        call("--format", "json", "--as-of", AS_OF, *more, input=stdin)
+        for more, stdin in (((LOCKED,), None), (("--file", str(file)), None), (("--file", "-"), LOCKED), ((), LOCKED))
+    ]
+    assert {answer.exit_code for answer in answers} == {0}
+    assert {json.loads(answer.stdout)["findings"][0]["cause"] for answer in answers} == {"account.locked"}
+
+
+def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
+    file = tmp_path / "long.log"
+    file.write_text("a line of a quiet log\n" * 80_000 + LOCKED + "\n")
+    answer = json.loads(call("--file", str(file), "--format", "json").stdout)
+    assert answer["diagnoses"][0]["seen"]["lines"] == [80_001]
+
+
+def test_nothing_to_explain_says_so_and_how_to_get_it() -> None:
+    answer = call("--format", "json", input="")
+    assert answer.exit_code == 3
+    assert json.loads(answer.stdout)["verdict"] == "no_reply"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (LOCKED, "--file", "x"),
+        ("--file", "no/such/file"),
+        (LOCKED, "--fact", "acount.consumer"),
+        (LOCKED, "--as-of", "22.11.2026"),
+    ],
+)
+def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
+    assert call(*arguments).exit_code == 2
+
+
+def test_a_misspelled_fact_names_the_near_ones() -> None:
+    assert "account.consumer" in call(LOCKED, "--fact", "acount.consumer").output
+
+
+def test_hints_are_used() -> None:
+    answer = json.loads(
+        call("535 5.7.3 Authentication unsuccessful", "--credential", "oauth", "--format", "json").stdout
+    )
+    assert answer["findings"][0]["cause"].startswith(("oauth.", "client."))
+    assert run.explain("535 5.7.3 Authentication unsuccessful", kind=Kind.OAUTH).diagnoses[0].attempt.kind is Kind.OAUTH
+
+
+def test_explain_loads_neither_asyncio_nor_ssl_nor_rich() -> None:
+    code = (
+        "import sys\nfrom mailwhy.cli import main\n"
+        "try:\n    main(['explain', '535 5.7.3 Authentication unsuccessful', '--format', 'json'])\n"
+        "except SystemExit:\n    pass\n"
+        "print(sorted({'asyncio', 'ssl', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_terminal_is_told_what_to_paste(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(io.BytesIO(LOCKED.encode())))
+    with pytest.raises(SystemExit) as end:
+        main(["explain", "--format", "json"])
+    assert end.value.code == 0
+    assert "Paste" in capsys.readouterr().err

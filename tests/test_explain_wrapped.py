@@ -1,0 +1,149 @@
+"""Whatever a program did to a reply, the same sign speaks: every example of the handbook in every wrapper."""
+
+from __future__ import annotations
+
+import html
+import json
+import quopri
+import textwrap
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailwhy import run
+from mailwhy.explain import read
+from mailwhy.knowledge import load
+from mailwhy.model import Protocol, Sign, Speaker, Verdict
+from mailwhy.signs import ENOUGH, Signs, squash
+
+KNOWN = load()
+SIGNS = Signs(KNOWN.signs.values())
+# a fault's example is nothing that is said; and one that is not a single line cannot stand in every wrapper
+SAID = [
+    sign
+    for sign in KNOWN.signs.values()
+    if sign.example and not sign.match.fault and "\n" not in sign.example and "\\" not in sign.example
+]
+CODED = [sign for sign in SAID if sign.speaker is Speaker.SERVER and sign.protocol is Protocol.SMTP]
+
+
+def spoken(text: str | bytes, sign: Sign) -> set[str]:
+    """The ids of the signs that speak in the text."""
+    outcome = run.explain(text, protocol=sign.protocol, as_of="2026-11-22")
+    return {diagnosis.sign for diagnosis in outcome.diagnoses if diagnosis.sign}
+
+
+PLAIN = {sign.id: spoken(sign.example, sign) for sign in SAID}
+
+
+def prefixed(prefix: str) -> Callable[[str], str]:
+    return lambda reply: "\n".join(prefix + line for line in textwrap.wrap(reply, 70, break_on_hyphens=False))
+
+
+WRAPPERS: dict[str, Callable[[str], str | bytes]] = {
+    "CRLF": lambda reply: f"first line\r\n{reply}\r\nlast line\r\n",
+    "utf-16": lambda reply: reply.encode("utf-16"),
+    "utf-8 mark": lambda reply: reply.encode("utf-8-sig"),
+    "ansi": lambda reply: f"\x1b[31m{reply}\x1b[0m",
+    "nul": lambda reply: reply.encode() + b"\0\0",
+    "json": lambda reply: json.dumps({"level": "error", "error": reply, "n": 1}),
+    "json in json": lambda reply: json.dumps({"outer": json.dumps({"error": reply})}),
+    "html": lambda reply: f"<p><code>{html.escape(reply)}</code></p>",
+    "quoted-printable": lambda reply: (
+        b"Content-Transfer-Encoding: quoted-printable\n\n" + quopri.encodestring(reply.encode())
+    ),
+    "markdown": lambda reply: f"**{reply}**",
+    "backticks": lambda reply: f"`{reply}`",
+    "fence": lambda reply: f"```\n{reply}\n```",
+    "quoted mail": lambda reply: f"> {reply}",
+    "comment": lambda reply: f"# {reply}",
+    "grep": lambda reply: f"/var/log/mail.log:123:{reply}",
+    "sql": lambda reply: "INSERT INTO log VALUES (1, '" + reply.replace("'", "''") + "', NULL);",
+    "log line": lambda reply: f"2026-03-04 05:06:07,890 ERROR [worker-1] {reply}",
+    "transcript": lambda reply: f"C: (something)\nS: {reply}\nC: QUIT",
+    "wrapped quote": prefixed("> "),
+    "wrapped": prefixed(""),
+    "indented": prefixed("    "),
+    "repeated": lambda reply: f"{reply}\n{reply}\n\n{reply}",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_changes_nothing(wrapper: str) -> None:
+    lost = {}
+    for sign in SAID:
+        heard = spoken(WRAPPERS[wrapper](sign.example), sign)
+        if not PLAIN[sign.id] <= heard:
+            lost[sign.id] = heard
+    assert not lost
+
+
+def test_every_example_says_its_own_sign() -> None:
+    silent = {sign.id: PLAIN[sign.id] for sign in SAID if sign.id not in PLAIN[sign.id]}
+    assert not silent
+
+
+def test_python_tuples() -> None:
+    for sign in CODED:
+        status, _, rest = sign.example.partition(" ")
+        if status.isdigit() and "'" not in rest:
+            assert sign.id in spoken(f"smtplib.SMTPAuthenticationError: ({status}, b'{rest}')", sign), sign.id
+
+
+def test_lost_digits() -> None:
+    for sign in CODED:
+        status, _, rest = sign.example.partition(" ")
+        words = squash(max(sign.match.text, key=len, default=""))
+        if status.isdigit() and len(words) >= ENOUGH and words in squash(rest):
+            text = f"The server response was: {rest}"
+            assert sign.id in spoken(text, sign), sign.id
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sign=st.sampled_from([s for s in SAID if any(len(squash(t)) >= ENOUGH for t in s.match.text)]),
+    at=st.integers(min_value=1, max_value=400),
+    before=st.sampled_from(["", "Error\n\n", "2026-01-01 mail job started\nconnecting\n"]),
+)
+def test_a_break_in_the_middle_of_a_word(sign: Sign, at: int, before: str) -> None:
+    cut = 8 + at % max(1, len(sign.example) - 8)  # the codes stay together, as programs leave them
+    assert PLAIN[sign.id] <= spoken(f"{before}{sign.example[:cut]}\n{sign.example[cut:]}\n", sign)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
+def test_random_text_holds_nothing(text: str) -> None:
+    assert run.explain(text, as_of="2026-11-22").verdict is Verdict.NO_REPLY
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_random_bytes_never_raise(data: bytes) -> None:
+    assert not run.explain(data, as_of="2026-11-22").findings
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    chosen=st.lists(st.sampled_from(SAID), min_size=1, max_size=3),
+    gaps=st.lists(st.integers(min_value=0, max_value=120), min_size=4, max_size=4),
+    size=st.integers(min_value=1, max_value=5000),
+)
+def test_streaming_tells_what_the_whole_tells(chosen: list[Sign], gaps: list[int], size: int) -> None:
+    parts = []
+    for sign, gap in zip(chosen, gaps, strict=False):
+        parts += [f"line {n} of a long and quiet log" for n in range(gap)] + [sign.example]
+    data = "\n".join([*parts, *("the end" for _ in range(gaps[-1]))]).encode()
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    whole, streamed = read(data, SIGNS), read(iter(pieces), SIGNS, whole=0)
+    assert [_told(attempt) for attempt in streamed.attempts] == [_told(attempt) for attempt in whole.attempts]
+
+
+def _told(attempt: object) -> object:
+    from dataclasses import replace
+
+    from mailwhy.model import Attempt
+
+    assert isinstance(attempt, Attempt)
+    return replace(attempt, facts=frozenset())

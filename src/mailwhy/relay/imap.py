@@ -82,7 +82,9 @@ class Imap(Watch):
         elif verb in BEFORE or (self.signed_in and verb in AFTER):
             self.note("C", f"{tag} {rest}")
         else:
-            self.note("C", f"{tag[:20]} *** ({len(command)} octets)")
+            if not self.signed_in:
+                self.suspects(command.strip())
+            self.note("C", f"*** ({len(command)} octets)")
         self.asked.append(asked)
         if verb == "STARTTLS" and self.upgradable and not self.server_secured:
             self.upgrading = True

@@ -48,6 +48,7 @@ class Pop(Watch):
             self.habit("line_too_long", size > COMMAND)
             self.note("C", text)
         else:
+            self.suspects(text)
             self.note("C", f"*** ({size} octets, no command known here)")
         asked.many = verb in MANY or (verb in ("LIST", "UIDL") and not rest.strip())
         self.asked.append(asked)

@@ -71,6 +71,7 @@ class Smtp(Watch):
         elif verb in SHOWN:
             self.note("C", text)
         else:
+            self.suspects(text)
             self.note("C", f"*** ({size} octets, no command known here)")
         self.asked.append(asked)
         if verb in ("EHLO", "HELO"):
@@ -111,6 +112,8 @@ class Smtp(Watch):
             self.note("C", "*")
             return
         self.note("C", f"*** (the {self._prompt or 'answer'})" if self._prompt in ("user", "password") else "***")
+        if self._prompt != "user":
+            self.suspects(text)
         self._sasl(text)
 
     def _sasl(self, text: str) -> None:

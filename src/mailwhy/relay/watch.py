@@ -24,6 +24,9 @@ LONGEST = 64 * 1024  # octets of one line that are looked at
 SHOWN = 1000  # characters of one line that are kept
 KEPT = 400  # lines kept of one session
 ANSWER = 200  # lines of one answer
+REDACTORS = 8  # things that may be secrets, remembered for masking
+STEPS = 200  # steps written down of one session; what comes after goes on unread
+UNANSWERED = 500  # commands that wait for their answers; an app that sends more is read along no further
 
 OnStep = Callable[[Target, Step], None]
 
@@ -94,7 +97,7 @@ class Watch:
         self.skip_server = 0
         self.on_step = on_step
         self.steps: list[Step] = []
-        self._redactor = Redactor(None)
+        self._redactors: list[Redactor] = []
         self._began = time.monotonic()
         self._last = self._began
         self._started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -105,7 +108,7 @@ class Watch:
     def client(self, data: bytes) -> int:
         """Octets of the app. How many of them go on now: fewer than all where STARTTLS ended a line among them."""
         at = 0
-        while at < len(data):
+        while at < len(data) and not self.lost:
             if self.skip_client:
                 step = min(self.skip_client, len(data) - at)
                 self.skipped(data[at : at + step])
@@ -119,12 +122,12 @@ class Watch:
                 self.client_line(*found)
                 if self.upgrading:
                     return at
-        return at
+        return len(data)
 
     def server(self, data: bytes) -> None:
         """Octets of the server."""
         at = 0
-        while at < len(data):
+        while at < len(data) and not self.lost:
             if self.skip_server:
                 step = min(self.skip_server, len(data) - at)
                 self.skip_server -= step
@@ -135,6 +138,11 @@ class Watch:
             at = end
             if found:
                 self.server_line(found[0])
+
+    @property
+    def lost(self) -> bool:
+        """Too much to go on reading along: nobody would read the report, and memory is not for the taking."""
+        return len(self.steps) >= STEPS or len(self.asked) >= UNANSWERED
 
     def secured(self, *, app: bool, seen: dict[str, JsonValue]) -> None:
         """A handshake that went well, with the app or with the server."""
@@ -198,7 +206,7 @@ class Watch:
         if len(self.dialogue) >= KEPT:
             self.dropped += 1
             return
-        self.dialogue.append((who, self._redactor.line(text)[:SHOWN]))
+        self.dialogue.append((who, self._shown([text])[0]))
 
     def heard(self, line: bytes) -> None:
         """Notes a line of the server's, and keeps it as part of the answer that is being read."""
@@ -208,14 +216,24 @@ class Watch:
 
     def reply(self) -> Reply:
         """The answer that has been read, as evidence."""
-        lines = self._redactor.lines([decode(line)[:SHOWN] for line in self.answer])
+        lines = self._shown([decode(line) for line in self.answer])
         self.answer = []
         return parse(self.target.protocol, lines)
 
     def knows(self, secret: str | None) -> None:
-        """The app has shown its secret: whatever repeats it from now on is masked."""
-        if secret:
-            self._redactor = Redactor(secret, self.login)
+        """The app has shown what may be a secret: whatever repeats it from now on is masked."""
+        if secret and len(secret) <= SHOWN:
+            self._redactors = [*self._redactors[1 - REDACTORS :], Redactor(secret, self.login)]
+
+    def suspects(self, text: str) -> None:
+        """This may be a secret in the wrong place; a server may repeat it. Only the first ones are looked at."""
+        if len(self._redactors) < REDACTORS // 2:
+            self.knows(text)
+
+    def _shown(self, lines: list[str]) -> list[str]:
+        for redactor in self._redactors:
+            lines = redactor.lines(lines)
+        return [line[:SHOWN] for line in lines]
 
     def habit(self, name: str, when: bool = True) -> None:
         """Notes a habit of the app (facts.toml, `app.*`)."""

@@ -266,6 +266,8 @@ class Session:
             if self.watch.upgrade:
                 await self._both_handshakes()
                 self.watch.upgrade = False
+            if self.watch.lost:
+                self.watch.upgrading = False
             if not self.watch.upgrading:
                 self._settled.set()
         if server and server.why:

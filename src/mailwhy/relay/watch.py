@@ -127,7 +127,7 @@ class Watch:
     def server(self, data: bytes) -> None:
         """Octets of the server."""
         at = 0
-        while at < len(data) and not self.lost:
+        while at < len(data) and (not self.lost or not self.steps):
             if self.skip_server:
                 step = min(self.skip_server, len(data) - at)
                 self.skip_server -= step
@@ -141,8 +141,8 @@ class Watch:
 
     @property
     def lost(self) -> bool:
-        """Too much to go on reading along: nobody would read the report, and memory is not for the taking."""
-        return len(self.steps) >= STEPS or len(self.asked) >= UNANSWERED
+        """Not to be read along: TLS where text belongs, or more than anybody would read in a report."""
+        return "app.tls_on_clear_port" in self.habits or len(self.steps) >= STEPS or len(self.asked) >= UNANSWERED
 
     def secured(self, *, app: bool, seen: dict[str, JsonValue]) -> None:
         """A handshake that went well, with the app or with the server."""
@@ -157,7 +157,7 @@ class Watch:
     @property
     def due(self) -> bool:
         """The server owes the app an answer."""
-        return not self.sending and any(asked.verb not in self.goodbyes for asked in self.asked)
+        return not self.sending and not self.lost and any(asked.verb not in self.goodbyes for asked in self.asked)
 
     @property
     def sending(self) -> bool:

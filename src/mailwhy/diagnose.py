@@ -19,7 +19,6 @@ from .model import (
     OVERALL,
     Account,
     Attempt,
-    Cause,
     Diagnosis,
     Exit,
     Fault,

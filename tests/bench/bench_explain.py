@@ -43,7 +43,9 @@ def main() -> None:
     run.explain(REFUSED)
     print(f"one line, again                  {time.perf_counter() - began:8.3f} s")
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mailwhy", "explain", REFUSED, "--format", "json"], stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "mailwhy", "explain", REFUSED, "--format", "json"], stdout=subprocess.DEVNULL, check=True
+    )
     print(f"one line, the whole command      {time.perf_counter() - began:8.3f} s")
     for lines in [int(text) for text in sys.argv[1:]] or [100_000, 300_000, 1_000_000]:
         for every in (100_000, 1_000):

@@ -9,7 +9,7 @@ import smtplib
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,9 +132,19 @@ def test_the_thirty_first_message_of_a_minute_is_refused(exchange_online: Runnin
     exchange_online.set("org.messages_per_minute", 2, "before-retirement.test")
     send(exchange_online)
     send(exchange_online)
-    with pytest.raises(smtplib.SMTPDataError):
+    with pytest.raises(smtplib.SMTPDataError, match="submission rate"):
         send(exchange_online)
     assert len(exchange_online.messages) == 2
+
+
+def test_the_fourth_connection_of_a_mailbox_may_not_send(exchange_online: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            client = stack.enter_context(smtp(exchange_online))
+            client.login(GOOD, exchange_online.secret_of(GOOD))
+        with pytest.raises(smtplib.SMTPDataError, match="Concurrent connections limit exceeded"):
+            client.sendmail(GOOD, [GOOD], TEXT)
+    send(exchange_online)
 
 
 def test_smart_lockout_counts_different_secrets_only(exchange_online: Running) -> None:

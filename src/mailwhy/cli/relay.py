@@ -45,7 +45,11 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     help="smtp, imap or pop (the cloud's own), or smtp=HOST:PORT/starttls.",
 )
 @click.option("--cloud", default="worldwide", show_default=True, help="Whose hosts smtp, imap and pop stand for.")
-@click.option("--app-tls", type=click.Choice([tls.value for tls in Tls]), help="The app's side (default: the same as the server's).")
+@click.option(
+    "--app-tls",
+    type=click.Choice([tls.value for tls in Tls]),
+    help="The app's side (default: the same as the server's).",
+)
 @click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where the app connects to.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on (default: any free one).")
 @click.option("--allow", type=network, multiple=True, metavar="CLIENT", help="Who may connect: an address or network.")

@@ -148,6 +148,24 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
         return None  # cut, or changed by hand: then it is read like any other paste
 
 
+def judge(
+    command: str,
+    attempts: Sequence[Attempt],
+    account: Account,
+    *,
+    as_of: str | None = None,
+    facts: Iterable[str] = (),
+    knowledge: Knowledge | None = None,
+) -> Outcome:
+    """What attempts that somebody else has made come to: an app's, as the relay or `rehearse` saw them."""
+    known = knowledge or load()
+    day = as_of or datetime.now(UTC).date().isoformat()
+    outside = frozenset(facts)
+    diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
+    started = min((a.started for a in attempts if a.started), default=None)
+    return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
+
+
 class Check:
     """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far.
 

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("batch", "Check a whole list of mailboxes, gently, and sum up by cause."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
+    "relay": ("relay", "Stand between an app and the server, and show what the app really says."),
+    "rehearse": ("rehearse", "Act like an old device or a library, and show which habit is refused."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "config": ("config", "Show where the options of a run come from."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),

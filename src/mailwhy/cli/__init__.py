@@ -13,6 +13,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("batch", "Check a whole list of mailboxes, gently, and sum up by cause."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
+    "discover": ("discover", "Say which cloud and hosts serve a domain, by DNS."),
+    "paths": ("paths", "Try every port and address without signing in, and say what is in the way."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "config": ("config", "Show where the options of a run come from."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from click.testing import CliRunner
 
@@ -213,6 +214,30 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, checked: Counter[str], monkey
     assert result.exit_code == 3
     assert "No space left on device" in result.output
     assert checked.total() <= 10
+
+
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(
+    tmp_path: Path, checked: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "address,password\na@x,s\nb@x,s\n")
+    assert "of 2:" not in run(path, *LOCAL).stderr
+    monkeypatch.setattr("mailwhy.cli.batch.LINE_EVERY", 0)
+    result = run(path, *LOCAL, "--results", tmp_path / "again")
+    assert "1 of 2: 1 works\n2 of 2: 2 works\n" in result.stderr
+    assert "of 2:" not in run(path, *LOCAL, "--results", tmp_path / "third", "-q").stderr
+
+
+def test_progress_is_a_bar_with_counts_on_a_terminal(tmp_path: Path) -> None:
+    path = write(tmp_path, "address,password\na@x,hunter2\nb@x,hunter2\n")
+    words = ["-m", "mailwhy", "batch", str(path), "--server", "smtp=127.0.0.1:1/none"]
+    child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8", dimensions=(24, 100))
+    child.expect(pexpect.EOF)
+    child.close()
+    assert "2/2" in child.before
+    assert "2 unreachable" in child.before
+    assert "/min" in child.before
+    assert "hunter2" not in child.before
+    assert child.exitstatus == 3
 
 
 async def test_ctrl_c_ends_at_once_keeps_what_is_done_and_resumes(tmp_path: Path) -> None:

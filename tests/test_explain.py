@@ -38,7 +38,8 @@ def only(outcome: Outcome) -> Attempt:
 def test_a_trailer_broken_over_lines_and_words_is_whole_again() -> None:
     text = f"{CRITERIA}\n[AM8P190CA0003.EURP190.PROD.OUTLOOK.COM\n2024-10-04T07:21:07.773Z 08DCE3FEF68EE81B]"
     reply = only(explain(text)).steps[-1].reply
-    assert reply and (reply.server, reply.time, reply.session) == (
+    assert reply
+    assert (reply.server, reply.time, reply.session) == (
         "AM8P190CA0003.EURP190.PROD.OUTLOOK.COM",
         "2024-10-04T07:21:07.773Z",
         "08DCE3FEF68EE81B",
@@ -48,14 +49,16 @@ def test_a_trailer_broken_over_lines_and_words_is_whole_again() -> None:
 def test_a_word_broken_by_a_wrap_is_shown_healed() -> None:
     broken = TENANT.replace("SmtpClientAuthentication", "SmtpClie\nntAuthentication")
     reply = only(explain(broken)).steps[-1].reply
-    assert reply and "SmtpClientAuthentication is disabled for the Tenant." in reply.text
+    assert reply
+    assert "SmtpClientAuthentication is disabled for the Tenant." in reply.text
 
 
 def test_the_reply_inside_a_530_speaks() -> None:
     outcome = explain(f"The server response was: 5.7.57 Client not authenticated to send mail. Error: {LOCKED}")
     assert outcome.findings[0].cause == "account.locked"
     reply = only(outcome).steps[-1].reply
-    assert reply and reply.enhanced == "5.7.57" and reply.spoken.enhanced == "5.7.139"
+    assert reply
+    assert (reply.enhanced, reply.spoken.enhanced) == ("5.7.57", "5.7.139")
 
 
 def test_a_reply_that_no_sign_knows_is_shown_as_it_is() -> None:
@@ -63,7 +66,8 @@ def test_a_reply_that_no_sign_knows_is_shown_as_it_is() -> None:
     assert outcome.verdict is Verdict.UNKNOWN
     assert outcome.exit == 3
     reply = only(outcome).steps[-1].reply
-    assert reply and reply.line == "571 5.7.199 Authentication frobnicated by policy"
+    assert reply
+    assert reply.line == "571 5.7.199 Authentication frobnicated by policy"
 
 
 def test_a_new_sentence_after_5_7_139_is_a_refusal_by_policy() -> None:
@@ -82,13 +86,15 @@ def test_the_same_reply_in_debug_line_exception_and_queue_counts_once() -> None:
         f"2023-11-16 11:57:27 queue: giving up ({TENANT})"
     )
     seen = only(explain(text)).seen
-    assert seen and seen.count == 1 and seen.lines == (1, 2, 3)
+    assert seen
+    assert (seen.count, seen.lines) == (1, (1, 2, 3))
 
 
 def test_repeats_are_counted_with_first_and_last_time() -> None:
     text = "\n".join(f"2026-01-0{day} 03:00:00 mail: {LOCKED}" for day in (1, 2, 3))
     seen = only(explain(text)).seen
-    assert seen and (seen.count, seen.first, seen.last) == (3, "2026-01-01T03:00:00", "2026-01-03T03:00:00")
+    assert seen
+    assert (seen.count, seen.first, seen.last) == (3, "2026-01-01T03:00:00", "2026-01-03T03:00:00")
 
 
 def test_different_problems_in_one_log_are_apart() -> None:
@@ -196,15 +202,15 @@ def test_a_report_cut_in_half_is_read_as_text() -> None:
 # -- the command
 
 
-def call(*arguments: str, input: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(main, ["explain", *arguments], input=input)
+def call(*arguments: str, stdin: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["explain", *arguments], input=stdin)
 
 
 def test_argument_file_and_standard_input_say_the_same(tmp_path: Path) -> None:
     file = tmp_path / "mail.log"
     file.write_bytes(LOCKED.encode("utf-16"))
     answers = [
-        call("--format", "json", "--as-of", AS_OF, *more, input=stdin)
+        call("--format", "json", "--as-of", AS_OF, *more, stdin=stdin)
         for more, stdin in (((LOCKED,), None), (("--file", str(file)), None), (("--file", "-"), LOCKED), ((), LOCKED))
     ]
     assert {answer.exit_code for answer in answers} == {0}
@@ -219,7 +225,7 @@ def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
 
 
 def test_nothing_to_explain_says_so_and_how_to_get_it() -> None:
-    answer = call("--format", "json", input="")
+    answer = call("--format", "json", stdin="")
     assert answer.exit_code == 3
     assert json.loads(answer.stdout)["verdict"] == "no_reply"
 

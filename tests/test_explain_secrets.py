@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from mailwhy import run
-from mailwhy.explain.scrub import redact
 from mailwhy.knowledge import load
 from mailwhy.model import to_plain
+from mailwhy.paste.scrub import redact
 from mailwhy.report import FORMATS, Options, render
 
 CANARY = "kanarienvogel7"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailwhy import pages
 from mailwhy.knowledge import guides, handbook, load
-from mailwhy.model import Account, Action, Cause
+from mailwhy.model import Account, Action, Cause, Place
 from mailwhy.report import page
 from mailwhy.report.powershell import fill, quoted, shell_quoted
 
@@ -359,8 +360,8 @@ def test_a_fix_with_a_switch_can_be_undone(cause: Cause) -> None:
     assert switched <= {found.split()[0] for undo in cause.undo for found in SWITCH.findall(undo.run)}
 
 
-PLACES = page.TENANT_PLACES | {
-    page.PERSONAL_PLACE,
+PLACES = pages.TENANT_PLACES | {
+    pages.PERSONAL_PLACE,
     "a browser",
     "a terminal",
     "the device",
@@ -382,21 +383,35 @@ def test_places_are_known_so_that_reports_can_leave_out_what_does_not_fit(cause:
             assert action.where == "Exchange Online PowerShell"
 
 
-@pytest.mark.parametrize("fact", sorted(page.NO_TENANT))
+@pytest.mark.parametrize("fact", ["account.consumer", "service=outlook-com"])
 @pytest.mark.parametrize("name", ["mailbox.imap_disabled", "service.basic_auth_retired", "credentials.wrong"])
 def test_without_a_tenant_no_tenants_portal_and_no_powershell(name: str, fact: str) -> None:
-    shown = " ".join(page.steps(page.fitting(PAGES[name].fix, frozenset({fact})), 80))
+    kept = pages.suited(PAGES[name], pages.place_of(frozenset({fact}))).fix
+    shown = " ".join(page.steps(kept, 80))
     assert shown
-    assert "PowerShell:" not in shown
-    assert "admin center:" not in shown
-    assert "Set-" not in shown
+    assert not re.search("PowerShell:|admin center:|Set-", shown)
+
+
+ANY_SERVER = sorted({m.cause for s in load().signs.values() if s.family == "any" for m in s.means})
+
+
+@pytest.mark.parametrize("fact", ["service=other", "service=exchange-server"])
+@pytest.mark.parametrize("name", ANY_SERVER)
+def test_another_providers_server_gets_no_advice_about_microsofts(name: str, fact: str) -> None:
+    if fact in PAGES[name].unless:
+        return
+    kept = pages.suited(PAGES[name], pages.place_of(frozenset({fact})))
+    shown = " ".join([kept.title, kept.why, kept.tonight, kept.role, *page.steps((*kept.check, *kept.fix), 80)])
+    assert not re.search(r"Online PowerShell|admin center|(Get|Set)-CASMailbox|Security Defaults|tenant", shown)
+    if name.partition(".")[0] in ("credentials", "account", "service"):
+        assert "Microsoft" not in shown
 
 
 def test_in_a_tenant_no_settings_of_personal_accounts() -> None:
     fixes = PAGES["mailbox.imap_disabled"].fix
-    kept = page.fitting(fixes, frozenset({"service=exchange-online"}))
+    kept = pages.suited(PAGES["mailbox.imap_disabled"], Place.TENANT).fix
     assert [fix for fix in fixes if fix not in kept] == [fixes[-1]]
-    assert page.fitting(fixes, frozenset()) == fixes
+    assert pages.suited(PAGES["mailbox.imap_disabled"], Place.UNKNOWN).fix == fixes
 
 
 # --- for machines ---------------------------------------------------------------------------------------------------

@@ -14,22 +14,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mailwhy
 from mailwhy.ledger import Book, Entry, Ledger, SignIn, family, files, is_loopback
 from mailwhy.ledger import judged as judge
 from mailwhy.ledger.rule import MEMORY, aged, iso, weigh
+from mailwhy.mock.threaded import Running
 from mailwhy.model import (
     Account,
     Attempt,
     Diagnosis,
+    Exit,
     Judged,
+    Outcome,
     Password,
     Protocol,
     Secret,
+    Stage,
     Target,
     Verdict,
     from_plain,
     to_plain,
 )
+from mailwhy.probe import Way
+from mailwhy.targets import parse_server
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -425,3 +432,50 @@ def test_clear_forgets_one_login_or_everything(ledger: Ledger) -> None:
     (ledger.folder / "x.json").write_text("damaged")
     assert ledger.clear() == 2
     assert [path.name for path in ledger.folder.iterdir()] == ["lock"]
+
+
+# --- with the real check, against the look-alike -----------------------------------------------------------
+
+
+async def test_the_check_makes_two_wrong_sign_ins_and_no_third(
+    tmp_path: Path, exchange_online: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailwhy.ledger.rule.is_loopback", lambda host: False)
+    login = "works@contoso.test"
+    target = parse_server(str(exchange_online.address("smtp")))
+    way = Way(ca_file=str(exchange_online.ca_file))
+
+    async def once(secret: str, force: bool = False) -> Outcome:
+        return await mailwhy.check(
+            login, Secret(secret), targets=[target], way=way, as_of="2026-11-22", ledger=Ledger(tmp_path), force=force
+        )
+
+    first, second, third = [await once(f"wrong{number}") for number in range(3)]
+    assert [o.verdict is Verdict.NOT_TRIED for o in (first, second, third)] == [False, False, True]
+    (attempt,) = (d.attempt for d in third.diagnoses)
+    answer = next(s.reply.line for s in second.diagnoses[0].attempt.stage(Stage.AUTH) if s.reply)
+    assert answer.split(" [")[0] in str(attempt.held_back)
+    assert not attempt.stage(Stage.AUTH)
+    assert third.exit is Exit.UNKNOWN
+    forced = await once(exchange_online.secret_of(login), force=True)
+    assert forced.verdict is Verdict.WORKS
+    assert "ledger.forced" in {notice.id for notice in forced.notices}
+
+
+async def test_policy_refusals_of_the_check_are_not_counted(
+    tmp_path: Path, exchange_online: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailwhy.ledger.rule.is_loopback", lambda host: False)
+    login = "smtp-off@contoso.test"
+    target = parse_server(str(exchange_online.address("smtp")))
+    for _ in range(4):
+        found = await mailwhy.check(
+            login,
+            Secret(exchange_online.secret_of(login)),
+            targets=[target],
+            way=Way(ca_file=str(exchange_online.ca_file)),
+            as_of="2026-11-22",
+            ledger=Ledger(tmp_path),
+        )
+        assert found.verdict is Verdict.NAMED
+    assert Ledger(tmp_path).books(datetime.now(UTC)) == []

@@ -61,7 +61,11 @@ async def test_refused_says_so_for_each_address() -> None:
 
 @pytest.mark.parametrize(
     ("code", "fault"),
-    [(socket.EAI_NONAME, Fault.NO_SUCH_HOST), (socket.EAI_AGAIN, Fault.DNS_FAILED), (socket.EAI_FAIL, Fault.DNS_FAILED)],
+    [
+        (socket.EAI_NONAME, Fault.NO_SUCH_HOST),
+        (socket.EAI_AGAIN, Fault.DNS_FAILED),
+        (socket.EAI_FAIL, Fault.DNS_FAILED),
+    ],
 )
 async def test_look_up_failures(code: int, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Any:

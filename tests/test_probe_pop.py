@@ -80,10 +80,8 @@ async def test_capa_refused_means_user_and_pass() -> None:
 
 @pytest.mark.parametrize("secret", ['say "hi" \\', " two  spaces ", "pässwörd ✓", "16lettersinarow!"])
 async def test_awkward_passwords_arrive_byte_for_byte(secret: str) -> None:
-    script = f"C: USER {LOGIN}\nS: +OK\nC: PASS {secret}"
     async with serve(GREETING + capa() + "C: USER ...\nS: +OK\nC: PASS ...\nS: +OK in\n" + STAT) as server:
         attempt = await probe(server.target(Protocol.POP), credential(secret), way())
-    assert script
     assert attempt.ok(Stage.AUTH)
     assert f"PASS {secret}\r\n".encode() in server.got
 

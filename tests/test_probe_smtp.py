@@ -270,7 +270,7 @@ async def test_no_credential_stops_after_the_capabilities() -> None:
 @pytest.mark.parametrize("bad", ["tab\there", "nul\0", "line\r\nEHLO", "\x7f", "\ud800"])
 @pytest.mark.parametrize("where", ["secret", "login"])
 async def test_what_cannot_be_sent_is_not_sent(bad: str, where: str) -> None:
-    who = credential(**{where: bad})
+    who = credential(secret=bad) if where == "secret" else credential(login=bad)
     async with serve(GREETING + ehlo("PLAIN") + "* gone") as server:
         attempt = await probe(server.target(Protocol.SMTP), who, way())
     assert (last(attempt).stage, last(attempt).fault) == (Stage.AUTH, Fault.UNENCODABLE)

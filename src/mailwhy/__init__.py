@@ -27,7 +27,6 @@ def __getattr__(name: str) -> Any:
     if name == "mock":
         return import_module(".mock", __name__)
     if name in _HOMES:
-        # bound here so that the function `explain` stands before the submodule of the same name
         value = getattr(import_module(_HOMES[name], __name__), name)
         globals()[name] = value
         return value

@@ -19,7 +19,6 @@ from .model import (
     OVERALL,
     Account,
     Attempt,
-    Cause,
     Diagnosis,
     Exit,
     Fault,
@@ -38,6 +37,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .pages import place_of, suited
 from .signs import Hit, Signs
 
 NETWORK = frozenset({Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES})  # before AUTH
@@ -323,13 +323,14 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
             offered.setdefault(meaning.cause, _finding(sign, meaning, reading, knowledge))
     findings = tuple(offered.values())
     if len(findings) > 1:
-        findings = tuple(replace(f, told_apart_by=_told_apart(knowledge.causes.get(f.cause))) for f in findings)
+        findings = tuple(replace(f, told_apart_by=_told_apart(f, knowledge)) for f in findings)
     return findings, tuple(r for r in ruled.values() if r.cause not in offered)
 
 
 def _finding(sign: Sign, meaning: Meaning, reading: Reading, knowledge: Knowledge) -> Finding:
     facts = tuple(knowledge.facts.get(fact, fact) for fact in meaning.given)
-    return Finding(meaning.cause, sign.id, meaning.basis, (_evidence(sign, reading), *facts), (), meaning.note)
+    because = (_evidence(sign, reading), *facts)
+    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place_of(reading.facts))
 
 
 def _evidence(sign: Sign, reading: Reading) -> str:
@@ -346,11 +347,11 @@ def _evidence(sign: Sign, reading: Reading) -> str:
     return f"{step.stage}: {str(step.fault).replace('_', ' ')}" if step else ""
 
 
-def _told_apart(cause: Cause | None) -> tuple[str, ...]:
-    """What would tell this cause from the others: the checks of its own page."""
-    if not cause:
-        return ()
-    return tuple(f"{check.run or check.text}{': ' + check.expect if check.expect else ''}" for check in cause.check[:2])
+def _told_apart(finding: Finding, knowledge: Knowledge) -> tuple[str, ...]:
+    """What would tell this cause from the others: the checks of its own page, as far as they fit the place."""
+    cause = knowledge.causes.get(finding.cause)
+    checks = suited(cause, finding.place).check[:2] if cause else ()
+    return tuple(" -> ".join(part for part in (check.run or check.text, check.expect) if part) for check in checks)
 
 
 def _under_retirement(reading: Reading, findings: Sequence[Finding]) -> Password:

@@ -15,10 +15,15 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import field
 from enum import IntEnum, StrEnum
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from .noun import dataclass
 
 JsonValue = Any  # what json.loads may give; kept loose on purpose, `from_plain` is the check
 
@@ -140,6 +145,15 @@ class Basis(StrEnum):
     MICROSOFT = "microsoft"
     FIELD = "field"
     INFERRED = "inferred"
+
+
+class Place(StrEnum):
+    """Where a mailbox lives: decides which parts of a cause's page fit."""
+
+    TENANT = "tenant"
+    PERSONAL = "personal"
+    ELSEWHERE = "elsewhere"
+    UNKNOWN = "unknown"
 
 
 class Exit(IntEnum):
@@ -398,6 +412,7 @@ class Cause:
     unless     facts that exclude this cause, whatever sign names it
     transient  waiting may mend it: a run that ends here could not find out
     opens      the tenant settings that mend it, as `mock.tenant` knows them (machine-readable)
+    elsewhere  texts of this page (why, tonight, ...) for servers that are not Microsoft's
     """
 
     id: str
@@ -417,6 +432,7 @@ class Cause:
     transient: bool = False
     opens: Mapping[str, JsonValue] = field(default_factory=dict)
     conflict: str = ""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +530,7 @@ class Finding:
     sign, basis    which sign names it, and how that meaning is known
     because        the evidence in words, most telling first
     told_apart_by  what would tell it from the other candidates
+    place          where the mailbox lives, as far as is known
     """
 
     cause: str
@@ -522,6 +539,7 @@ class Finding:
     because: tuple[str, ...] = ()
     told_apart_by: tuple[str, ...] = ()
     note: str = ""
+    place: Place = Place.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -601,7 +619,21 @@ class NotPlainError(ValueError):
     """JSON (or TOML) that does not fit the noun; the message names the key and what was expected."""
 
 
+class _UnfitError(Exception):
+    """On its way up to `from_plain`: each level puts its key in front."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.path = ""
+
+    def within(self, key: str) -> _UnfitError:
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        self.path = f"{key}{dot}{self.path}"
+        return self
+
+
 T = TypeVar("T")
+Maker = Callable[[JsonValue], Any]
 
 
 def from_plain(kind: type[T], data: JsonValue, where: str = "") -> T:
@@ -609,61 +641,121 @@ def from_plain(kind: type[T], data: JsonValue, where: str = "") -> T:
 
     Raises NotPlainError, with the path of the offending key, for unknown keys, missing keys and wrong types.
     """
-    built: T = _build(kind, data, where)
+    try:
+        built: T = _maker(typing.cast("Hashable", kind))(data)
+    except _UnfitError as why:
+        if where:
+            why.within(where)
+        raise NotPlainError(f"{why.path or 'top level'}: {why}") from None
     return built
 
 
-def _build(kind: Any, data: JsonValue, where: str) -> Any:
-    origin = typing.get_origin(kind)
+@functools.cache
+def _maker(kind: Any) -> Maker:
+    """The function that builds values of this type; made once, because the handbook alone has thousands of values."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
-        return data
+        return lambda data: data
     if origin in (typing.Union, types.UnionType):
-        choices = [choice for choice in typing.get_args(kind) if choice is not type(None)]
-        return None if data is None else _build(choices[0], data, where)
-    if origin is not None:
-        return _build_many(kind, origin, data, where)
-    if dataclasses.is_dataclass(kind):
-        return _build_noun(typing.cast("type[Any]", kind), data, where)
-    if issubclass(kind, StrEnum | IntEnum):
-        try:
-            return kind(data)
-        except ValueError:
-            known = ", ".join(str(member.value) for member in kind)
-            raise NotPlainError(f"{where}: {data!r} is not one of {known}") from None
-    if kind is float and type(data) is int:
-        return float(data)
-    if type(data) is not kind:
-        raise NotPlainError(f"{where or 'top level'}: expected {kind.__name__}, got {data!r}")
-    return data
-
-
-def _build_many(kind: Any, origin: Any, data: JsonValue, where: str) -> Any:
-    arguments = typing.get_args(kind)
+        chosen = _maker(next(choice for choice in arguments if choice is not type(None)))
+        return lambda data: None if data is None else chosen(data)
     if origin in (tuple, frozenset):
+        return _many(origin, _maker(arguments[0]))
+    if origin is not None:
+        return _table(_maker(arguments[1]))
+    if dataclasses.is_dataclass(kind):
+        return _noun(typing.cast("type[Any]", kind))
+    return _value(kind)
+
+
+def _text(data: JsonValue) -> Any:
+    if type(data) is str:
+        return data
+    raise _UnfitError(f"expected str, got {data!r}")
+
+
+def _value(kind: Any) -> Maker:
+    if kind is str:
+        return _text
+    if issubclass(kind, StrEnum | IntEnum):
+        members = {member.value: member for member in kind}
+
+        def member(data: JsonValue) -> Any:
+            if isinstance(data, str | int) and data in members:
+                return members[data]
+            raise _UnfitError(f"{data!r} is not one of {', '.join(map(str, members))}")
+
+        return member
+
+    def exactly(data: JsonValue) -> Any:
+        if type(data) is kind:
+            return data
+        if kind is float and type(data) is int:
+            return float(data)
+        raise _UnfitError(f"expected {kind.__name__}, got {data!r}")
+
+    return exactly
+
+
+def _many(origin: Callable[[Iterable[Any]], Any], one: Maker) -> Maker:
+    def many(data: JsonValue) -> Any:
         if isinstance(data, str | Mapping) or not isinstance(data, Iterable):
-            raise NotPlainError(f"{where}: expected a list, got {data!r}")
-        return origin(_build(arguments[0], value, f"{where}[{number}]") for number, value in enumerate(data))
-    if not isinstance(data, Mapping):
-        raise NotPlainError(f"{where}: expected a table, got {data!r}")
-    return {str(key): _build(arguments[1], value, f"{where}.{key}".lstrip(".")) for key, value in data.items()}
+            raise _UnfitError(f"expected a list, got {data!r}")
+        if one is _text and all(type(value) is str for value in data):  # nearly all lists are: without a call for each
+            return origin(data)
+        built = []
+        for value in data:
+            try:
+                built.append(one(value))
+            except _UnfitError as why:
+                raise why.within(f"[{len(built)}]") from None
+        return origin(built)
+
+    return many
 
 
-def _build_noun(kind: type[Any], data: JsonValue, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise NotPlainError(f"{where or 'top level'}: expected a table, got {data!r}")
-    hints = _hints(typing.cast("Hashable", kind))
-    if unknown := sorted(set(data) - set(hints)):
-        raise NotPlainError(f"{where or 'top level'}: unknown key {unknown[0]!r}; known are {', '.join(hints)}")
-    required = {
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
-    if missing := sorted(required - set(data)):
-        raise NotPlainError(f"{where or 'top level'}: the key {missing[0]!r} is missing")
-    return kind(**{key: _build(hints[key], value, f"{where}.{key}".lstrip(".")) for key, value in data.items()})
+def _table(one: Maker) -> Maker:
+    def table(data: JsonValue) -> Any:
+        if not isinstance(data, Mapping):
+            raise _UnfitError(f"expected a table, got {data!r}")
+        built = {}
+        for key, value in data.items():
+            try:
+                built[str(key)] = one(value)
+            except _UnfitError as why:
+                raise why.within(str(key)) from None
+        return built
+
+    return table
+
+
+def _noun(kind: type[Any]) -> Maker:
+    def noun(data: JsonValue) -> Any:
+        if not isinstance(data, Mapping):
+            raise _UnfitError(f"expected a table, got {data!r}")
+        makers, required = _fields(typing.cast("Hashable", kind))
+        built = {}
+        for key, value in data.items():
+            if key not in makers:
+                raise _UnfitError(f"unknown key {key!r}; known are {', '.join(makers)}")
+            try:
+                built[key] = makers[key](value)
+            except _UnfitError as why:
+                raise why.within(key) from None
+        if not required <= built.keys():
+            raise _UnfitError(f"the key {min(required - built.keys())!r} is missing")
+        return kind(**built)
+
+    return noun
 
 
 @functools.cache
-def _hints(kind: Hashable) -> Mapping[str, Any]:
-    return typing.get_type_hints(typing.cast("type[Any]", kind))
+def _fields(kind: Hashable) -> tuple[Mapping[str, Maker], frozenset[str]]:
+    """How each field of a noun is built, and which have no default. Asked late: a Reply may hold a Reply."""
+    noun = typing.cast("type[Any]", kind)
+    required = frozenset(
+        f.name
+        for f in dataclasses.fields(noun)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    )
+    return {name: _maker(hint) for name, hint in typing.get_type_hints(noun).items()}, required

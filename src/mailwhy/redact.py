@@ -37,8 +37,8 @@ class Redactor:
         word = secret or ""
         blobs = set(_blobs(word, login or "")) if word else set()
         raw = {word} if len(word) > LONG else {form for form in _raw(word) if form}
-        short = {form for form in raw | blobs if len(form) <= LONG * 2}
-        self.__pattern = _pattern(short) if word else None
+        short = raw | blobs if len(word) <= LONG else set()
+        self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
         self.__edges = sorted((f for f in raw if EDGE < len(f) <= LONG * 2), key=len, reverse=True)
         self.__grams = _grams(blobs | ({word, _bytes(word).hex()} if len(word) > LONG else set()))
         self.__least = 2 * len(word)  # hex digits that the secret has at the least

@@ -18,9 +18,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import diagnose
-from .explain import Found
-from .explain import read as read_paste
-from .explain.scrub import scrubbed
 from .knowledge import load
 from .model import (
     Account,
@@ -38,6 +35,9 @@ from .model import (
     Step,
     Target,
 )
+from .paste import Found
+from .paste import read as read_paste
+from .paste.scrub import scrubbed
 from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud

@@ -72,6 +72,20 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
+class _Said:
+    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, reply: Reply) -> None:
+        lines = " ".join(reply.lines)
+        self.reply = reply
+        self.squashed = squash(reply.text) + squash(lines)
+        self.plain = f"{reply.text} {lines}"
+        self.folded = self.plain.casefold()
+
+    def has_word(self, word: str) -> bool:
+        return word.casefold() in self.folded and bool(word_pattern(word).search(self.plain))
+
+
 class Signs:
     """All signs, ready to be asked. Built once per run from `Knowledge.signs`."""
 
@@ -101,18 +115,20 @@ class Signs:
         for each in replies:
             if hits := self.of_reply(each, protocol, step):
                 return hits
-        return self._ranked(self._weigh(sign, Reply(), protocol, step) for sign in self.all)
+        said = _Said(Reply())
+        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
 
     def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
         """The signs that this one reply (not its inner one) says, most specific first."""
         protocol = protocol or reply.protocol
-        return self._ranked(self._weigh(sign, reply, protocol, step) for sign in self.all)
+        said = _Said(reply)
+        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
 
     def _ranked(self, hits: Iterator[Hit | None]) -> tuple[Hit, ...]:
         return tuple(sorted((hit for hit in hits if hit), key=lambda hit: hit.weight, reverse=True))
 
-    def _weigh(self, sign: Sign, reply: Reply, protocol: Protocol | None, step: Step | None) -> Hit | None:
-        match = sign.match
+    def _weigh(self, sign: Sign, said: _Said, protocol: Protocol | None, step: Step | None) -> Hit | None:
+        match, reply = sign.match, said.reply
         if sign.protocol and protocol and sign.protocol is not protocol:
             return None
         if match.stage and (step is None or step.stage not in match.stage):
@@ -120,8 +136,8 @@ class Signs:
         if match.fault:
             if step is None or step.fault not in match.fault:
                 return None
-            return Hit(sign, Weight(self._said(sign, reply), 0, 0, 1, int(bool(match.stage))))
-        text = self._said(sign, reply)
+            return Hit(sign, Weight(self._length(sign, said), 0, 0, 1, int(bool(match.stage))))
+        text = self._length(sign, said)
         enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.enhanced))
         status = int(bool(reply.status) and code_fits(reply.status, match.status))
         if not self._fits(match, reply, text, enhanced, status):
@@ -139,17 +155,15 @@ class Signs:
             return False
         return bool(match.enhanced or match.status)
 
-    def _said(self, sign: Sign, reply: Reply) -> int:
+    def _length(self, sign: Sign, said: _Said) -> int:
         """How many squashed characters of the sign's text the reply holds (0: not said)."""
-        if not (sign.match.text or sign.match.word):
+        match = sign.match
+        if not (match.text or match.word):
             return 0
-        said = squash(reply.text) + squash(" ".join(reply.lines))
-        if any(also not in said for also in self._also[sign.id]):
+        if any(also not in said.squashed for also in self._also[sign.id]):
             return 0
-        best = max((len(text) for text in self._texts[sign.id] if text in said), default=0)
-        plain = f"{reply.text} {' '.join(reply.lines)}"
-        words = max((len(word) for word in sign.match.word if word_pattern(word).search(plain)), default=0)
-        return max(best, words)
+        best = max((len(text) for text in self._texts[sign.id] if text in said.squashed), default=0)
+        return max(best, max((len(word) for word in match.word if said.has_word(word)), default=0))
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}

@@ -28,7 +28,10 @@ QUIET = (
 def log(lines: int, every: int) -> Iterator[bytes]:
     """A log in pieces of 1,000 lines, with one refusal in `every` lines."""
     for start in range(0, lines, 1000):
-        piece = (REFUSED.replace("13:03", f"{n // 60000 % 24:02}:{n // 1000 % 60:02}") if n % every == 0 else QUIET[n % 4] for n in range(start, min(lines, start + 1000)))
+        piece = (
+            REFUSED.replace("13:03", f"{n // 60000 % 24:02}:{n // 1000 % 60:02}") if n % every == 0 else QUIET[n % 4]
+            for n in range(start, min(lines, start + 1000))
+        )
         yield ("\n".join(piece) + "\n").encode()
 
 
@@ -40,7 +43,9 @@ def main() -> None:
     run.explain(REFUSED)
     print(f"one line, again                  {time.perf_counter() - began:8.3f} s")
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mailwhy", "explain", REFUSED, "--format", "json"], stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "mailwhy", "explain", REFUSED, "--format", "json"], stdout=subprocess.DEVNULL, check=True
+    )
     print(f"one line, the whole command      {time.perf_counter() - began:8.3f} s")
     for lines in [int(text) for text in sys.argv[1:]] or [100_000, 300_000, 1_000_000]:
         for every in (100_000, 1_000):

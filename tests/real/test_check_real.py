@@ -97,7 +97,6 @@ def test_all_insists(real_servers: Dovecot) -> None:
     assert each(outcome, "password") == dict.fromkeys(("smtp", "imap", "pop"), "refused")
 
 
-@pytest.mark.xfail(reason="pages of causes that fit any server still speak of Microsoft's portals")
 def test_advises_nothing_of_exchange_for_a_server_that_is_none(real_servers: Dovecot, postfix: Postfix) -> None:
     for server in (real_servers, postfix):
         done = run(targets(server, {Protocol.SMTP: Tls.STARTTLS}), server.ca_file, LOGIN, "kxqpwzjvhgfdslmn")

@@ -6,6 +6,7 @@ one layer are refused, because it would not be clear which of them was tested.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def take(ctx: click.Context, login: str, kind: Kind = Kind.PASSWORD, quiet: bool
     said += secrets.remarks(facts, kind)
     if not quiet:
         for line in said:
-            click.echo(line, err=True)
+            click.echo(textwrap.fill(line, 79, break_long_words=False, break_on_hyphens=False), err=True)
     return Ready(secret, facts, taken.source, tuple(said))
 
 

@@ -99,12 +99,12 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
         facts=(*given["facts"], *ready.facts),
         ledger=Ledger(),
         force=given["force"],
-        on_step=None,
+        on_step=output.live(),
         knowledge=knowledge,
     )
     outcome = perform(run)
     output.write(outcome, knowledge)
-    ctx.exit(int(outcome.exit))
+    ctx.exit(output.status(outcome))
 
 
 def perform(run: Check) -> Outcome:

@@ -50,7 +50,8 @@ def show(ctx: click.Context, name: str, format_: str, everything: bool) -> None:
     click.echo(f"file     {config.path}{'' if config.found else ' (not there)'}")
     click.echo(f"profile  {config.profile or '(none)'}")
     for row in shown:
-        click.echo(f"--{row['option']} = {row['value']}    {row['source']}")
+        value = "(not set)" if row["value"] in (None, False) else row["value"]
+        click.echo(f"--{row['option']} = {value}    {row['source']}")
     if not shown:
         click.echo(f"All options of {name} have their defaults (--all lists them).")
     for variable in VARIABLES.values():

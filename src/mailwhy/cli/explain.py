@@ -21,7 +21,11 @@ END = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
 @click.command("explain", epilog="Exit: 0 it names causes, 2 usage, 3 it cannot tell.")
 @click.argument("text", required=False)
 @click.option("--file", "-f", "path", metavar="PATH", help="Read this file; - is standard input.")
-@click.option("--protocol", type=click.Choice(list(Protocol)), help="What was tried, where the text does not tell.")
+@click.option(
+    "--protocol",
+    type=click.Choice([str(each) for each in Protocol]),
+    help="What was tried, where the text does not tell.",
+)
 @kind_option
 @as_of_option
 @facts_option

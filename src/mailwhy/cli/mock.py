@@ -18,7 +18,9 @@ from ..mock import lines
 from ..mock.certs import MissingExtraError
 from ..mock.control import Control
 from ..mock.load import BadTenantError, builtin, read
-from ..mock.serve import LISTENERS, LOOPBACK, Servers, serve
+from ..mock.replay import BadRecordingError
+from ..mock.replay import read as read_recording
+from ..mock.servers import LISTENERS, LOOPBACK, Servers, serve
 from ..mock.settings import BadSettingError, parse
 from ..mock.world import World
 from ..model import Exit, Protocol, Tls
@@ -52,6 +54,9 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
     "--ready-file", type=click.Path(path_type=Path), help="Write ports and accounts here, as JSON, when ready."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line with ports and accounts.")
+@click.option(
+    "--replay", type=click.Path(path_type=Path), help="Play a recorded session (JSON of a check, or S:/C: lines)."
+)
 @click.option("--list", "listing", is_flag=True, help="Show mailboxes, causes and assumed texts, and end.")
 def command(
     files: Sequence[Path],
@@ -67,6 +72,7 @@ def command(
     ca_file: Path | None,
     ready_file: Path | None,
     as_json: bool,
+    replay: Path | None,
     listing: bool,
 ) -> None:
     """Run a look-alike of an Exchange Online tenant on loopback."""
@@ -74,8 +80,11 @@ def command(
         world = World([*builtin(), *(read(path) for path in files)], as_of=as_of)
         for each in settings:
             world.change(*parse(each))
-    except (BadTenantError, BadSettingError) as why:
+        recordings = read_recording(replay) if replay else ()
+    except (BadTenantError, BadSettingError, BadRecordingError) as why:
         raise click.UsageError(str(why)) from None
+    except OSError as why:
+        raise click.UsageError(f"{replay}: {why.strerror}") from None
     if listing:
         for line in lines.overview(world):
             click.echo(line)
@@ -85,11 +94,17 @@ def command(
     ports = _ports(len(world.fronts), port_base, singles)
 
     async def run() -> None:
-        async with serve(world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file) as servers:
-            control = Control(world, lambda: lines.ready(servers))
+        async with serve(
+            world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file, recordings=recordings
+        ) as servers:
+            stop = _stop_by_signal()
+            control = Control(world, lambda: lines.ready(servers, url))
+            url = await control.start(listen, control_port)
             try:
-                _tell(servers, await control.start(LOOPBACK, control_port), as_json, ready_file)
-                await _until_stopped()
+                _tell(servers, url, as_json, ready_file)
+                while not stop.is_set():
+                    with contextlib.suppress(TimeoutError):  # Windows hears Ctrl-C only when the loop turns
+                        await asyncio.wait_for(stop.wait(), 1.0)
             finally:
                 await control.stop()
 
@@ -118,15 +133,14 @@ def _tell(servers: Servers, control: str, as_json: bool, ready_file: Path | None
     click.echo("\nStop with Ctrl-C.")
 
 
-async def _until_stopped() -> None:
+def _stop_by_signal() -> asyncio.Event:
+    """Set by Ctrl-C and by SIGTERM, where the platform can."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in ("SIGINT", "SIGTERM"):
         with contextlib.suppress(NotImplementedError, ValueError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), stop.set)
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):  # Windows hears Ctrl-C only when the loop turns
-            await asyncio.wait_for(stop.wait(), 1.0)
+    return stop
 
 
 def _warn(listen: str) -> None:

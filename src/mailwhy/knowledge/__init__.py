@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,9 @@ from ..model import (
     Stage,
     from_plain,
 )
+from .files import BadDataError, Plain, gathered, plain
+
+__all__ = ["HOME", "PLACES", "BadDataError", "declared", "guides", "handbook", "load", "read"]
 
 HOME = Path(__file__).parent
 
@@ -44,49 +46,44 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class BadDataError(ValueError):
-    """A data file that cannot be used: names the file, the key and what was expected."""
-
-
 @functools.cache
 def load() -> Knowledge:
     """Everything that the data files say. Read once per process."""
-    return read(HOME)
+    return _knowledge(_plain())
 
 
 @functools.cache
 def guides() -> Mapping[str, Cause]:
     """The pages about the steps before a sign-in: the same noun as a cause, but no sign points to them."""
-    return {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("guides/*.toml"))}
+    return _nouns(Cause, _plain()["guides"])
 
 
 @functools.cache
 def handbook() -> Mapping[str, Cause]:
-    """Every page, guides and causes, without the signs: what browsing needs, in a third of the time of `load`."""
-    causes = {path.stem: _noun(Cause, path, _toml(path)) for path in sorted(HOME.glob("causes/*.toml"))}
-    return {**guides(), **causes}
+    """Every page, guides and causes, without the signs: what browsing needs."""
+    return {**guides(), **_nouns(Cause, _plain()["causes"])}
 
 
 def read(home: Path) -> Knowledge:
     """The knowledge in the folder `home` (for tests of single files; everybody else uses `load`)."""
+    return _knowledge(gathered(home))
+
+
+@functools.cache
+def _plain() -> Plain:
+    return plain(HOME)
+
+
+def _knowledge(data: Plain) -> Knowledge:
     return Knowledge(
-        signs={
-            path.stem: _noun(Sign, path, _lists_in_match(_toml(path))) for path in sorted(home.glob("signs/*.toml"))
-        },
-        causes={path.stem: _noun(Cause, path, _toml(path)) for path in sorted(home.glob("causes/*.toml"))},
-        facts=dict(_facts(_toml(home / "facts.toml"))),
-        calendar=_build(Calendar, home / "timeline.toml", _toml(home / "timeline.toml")),
-        clouds=_entries(Cloud, home / "clouds.toml"),
-        notices=_entries(Rule, home / "notices.toml"),
-        blind=_entries(Blind, home / "blind.toml"),
+        signs=_nouns(Sign, data["signs"]),
+        causes=_nouns(Cause, data["causes"]),
+        facts=dict(_facts(data["facts"])),
+        calendar=_build(Calendar, "timeline", data["timeline"]),
+        clouds=_entries(Cloud, "clouds", data["clouds"]),
+        notices=_entries(Rule, "notices", data["notices"]),
+        blind=_entries(Blind, "blind", data["blind"]),
     )
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
-        raise BadDataError(f"{path.name}: {why}") from None
 
 
 def declared(fact: str, knowledge: Knowledge | None = None) -> str | None:
@@ -112,24 +109,18 @@ def _facts(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.format(**words), str(meaning).format(**plain)
 
 
-def _entries(kind: type[Any], path: Path) -> Mapping[str, Any]:
-    return {name: _build(kind, path, {"id": name, **entry}) for name, entry in _toml(path).items()}
+def _nouns(kind: type[Any], files: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One noun a file; the file's name is its id."""
+    return {name: _build(kind, name, {"id": name, **data}) for name, data in files.items()}
 
 
-def _noun(kind: type[Any], path: Path, data: dict[str, Any]) -> Any:
-    return _build(kind, path, {"id": path.stem, **data})
+def _entries(kind: type[Any], file: str, table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All nouns of one file; a table's name is its id."""
+    return {name: _build(kind, file, {"id": name, **entry}) for name, entry in table.items()}
 
 
-def _lists_in_match(data: dict[str, Any]) -> dict[str, Any]:
-    """In `match`, one text may be written without its brackets."""
-    match = data.get("match")
-    if isinstance(match, dict):
-        data["match"] = {key: [value] if isinstance(value, str) else value for key, value in match.items()}
-    return data
-
-
-def _build(kind: type[Any], path: Path, data: Any) -> Any:
+def _build(kind: type[Any], file: str, data: Any) -> Any:
     try:
         return from_plain(kind, data)
     except NotPlainError as why:
-        raise BadDataError(f"{path.name}: {why}") from None
+        raise BadDataError(f"{file}.toml: {why}") from None

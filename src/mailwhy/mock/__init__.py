@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["Servers", "Tenant", "World", "serve"]
 
 if TYPE_CHECKING:
-    from .serve import Servers, serve
+    from .servers import Servers, serve
     from .state import Tenant
     from .world import World
 
-_HOMES = {"Servers": ".serve", "Tenant": ".state", "World": ".world", "serve": ".serve"}
+_HOMES = {"Servers": ".servers", "Tenant": ".state", "World": ".world", "serve": ".servers"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        value = getattr(import_module(_HOMES[name], __name__), name)
-        globals()[name] = value  # bound here so that the function `serve` stands before the submodule
-        return value
+        return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -82,7 +82,8 @@ class Certificates:
         if certificate == "unknown_ca":
             stranger = self._trustme.CA(organization_name="Somebody else", key_type=ecdsa)
             return stranger.issue_cert(*names, key_type=ecdsa)
-        return self._ca.issue_cert(*names, key_type=ecdsa)
+        # some programs (mbsync) ask for a common name
+        return self._ca.issue_cert(*names, common_name=names[0], key_type=ecdsa)
 
 
 @functools.cache

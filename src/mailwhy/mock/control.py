@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..model import to_plain
@@ -78,6 +79,7 @@ class Control:
         world = self._world
         looks: dict[str, Callable[[], Any]] = {
             "/": lambda: dict(self._about()),
+            "/ca": lambda: {"pem": Path(self._about()["ca_file"]).read_text(encoding="ascii")},
             "/state": world.state,
             "/sessions": lambda: to_plain(world.sessions),
             "/attempts": lambda: to_plain(world.attempts),

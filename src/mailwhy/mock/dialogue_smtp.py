@@ -171,6 +171,7 @@ class Smtp:
             closed = it.sign_in(pair[0], pair[1], kind, mechanism)
             if closed is None or closed.stage is Stage.USE:
                 self.refused = ""
+                it.count()
                 yield say("235 2.7.0 Authentication successful", Stage.AUTH)
                 return
             text = it.refusal(closed.cause, "AUTH", kind)
@@ -258,9 +259,9 @@ class Smtp:
         """The end of a message: refused for what the sender may not, or delivered."""
         it = self.it
         sender, recipients, self.sender, self.recipients = self.sender or "", self.recipients, None, []
-        cause = self.send_gate(sender)
+        cause, status = self.send_gate(sender)
         if cause:
-            text = it.refusal(cause, "DATA", Kind.PASSWORD, "use")
+            text = it.refusal(cause, "DATA", Kind.PASSWORD, "use", status)
             who = it.signed_in.address if it.signed_in else ""
             yield say(SEND_AS.sub(lambda _: f"SendAsDenied; {who} not allowed to send as {sender}", text))
             return
@@ -269,20 +270,25 @@ class Smtp:
         yield say(ASSUMED["queued"].format(id=serial, server=it.front.server))
         del mail
 
-    def send_gate(self, sender: str) -> str:
-        """The cause that stops this message, or ""."""
-        signed = self.it.signed_in
+    def send_gate(self, sender: str) -> tuple[str, str]:
+        """The cause that stops this message, or "", and how its text begins where there are several."""
+        it = self.it
+        signed = it.signed_in
         if signed is None or signed.account is None:
-            return ""
-        box = signed.account.mailbox
+            return "", ""
+        box, org = signed.account.mailbox, signed.tenant.org
         own = {signed.address, signed.login, *box.aliases, *box.send_as}
         if sender.casefold() not in {name.casefold() for name in own}:
-            return "sender.send_as_denied"
+            return "sender.send_as_denied", "554 5.2.252"
         if box.restricted:
-            return "sender.restricted_outbound_spam"
-        if self.it.closed:
-            return self.it.closed.cause
-        return "service.throttled" if self.it.world.too_many_messages(signed.address, signed.tenant) else ""
+            return "sender.restricted_outbound_spam", ""
+        if it.closed:
+            return it.closed.cause, "432" if it.closed.cause == "service.throttled" else ""
+        if org.connections and it.world.open_connections[signed.address] > org.connections:
+            return "service.throttled", "432"  # facts: microsoft 5 (three at once for a mailbox)
+        if it.world.too_many_messages(signed.address, signed.tenant):
+            return "service.throttled", "421"  # facts: microsoft 5 (thirty a minute)
+        return "", ""
 
     def rset(self, _: bytes) -> Part:
         """RSET forgets the envelope."""

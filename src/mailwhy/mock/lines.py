@@ -9,7 +9,7 @@ from typing import Any
 from ..model import Kind, Protocol
 from .front import FRONTS
 from .says import Spoken
-from .serve import Servers
+from .servers import Servers
 from .session import facts_for
 from .state import Account, login_of, secret_of
 from .world import World
@@ -38,7 +38,7 @@ def ready(servers: Servers, control: str = "") -> dict[str, Any]:
                 "kind": account.kind,
                 "about": account.about,
                 "closes": dict(account.closes),
-                "server": list(servers.server_options(address)),
+                "server": list(servers.server_options(address)) if not servers.playing else [],
             }
             for tenant in servers.world.tenants.values()
             for address, account in tenant.accounts.items()
@@ -112,6 +112,8 @@ def summary(servers: Servers, control: str = "") -> Iterator[str]:
     if control:
         yield f"control: {control}"
     yield f"CA file: {servers.ca_file}"
+    if servers.playing:
+        return
     for tenant in servers.world.tenants.values():
         for address, account in tenant.accounts.items():
             login, secret = login_of(address, account), secret_of(account)

@@ -23,6 +23,9 @@ from typing import Any
 from ..model import Protocol, Stage
 from .talk import CLOSE, READ_LINE, START_TLS, Dialogue, Say
 
+# the evidence keeps no answer to STARTTLS; the tag of IMAP is the one that the check uses
+GO_AHEAD = {"smtp": "220 2.0.0 SMTP server ready", "imap": "a1 OK Begin TLS negotiation now.", "pop": "+OK"}
+
 
 class BadRecordingError(ValueError):
     """A file that is no recording; the message says what was expected."""
@@ -93,11 +96,11 @@ def from_check(data: Mapping[str, Any]) -> list[Recording]:
     for diagnosis in data["diagnoses"]:
         lines: list[tuple[str, str]] = []
         for step in diagnosis["steps"]:
-            if step["stage"] == "tls" and lines:
-                lines += [("S", line) for line in (step.get("reply") or {}).get("lines", ())]
-                lines.append(("TLS", ""))
-                continue
             reply = step.get("reply")
+            if step["stage"] == "tls" and lines:
+                said = reply["lines"] if reply else [GO_AHEAD[diagnosis["target"]["protocol"]]]
+                lines += [("C", "STARTTLS"), *(("S", line) for line in said), ("TLS", "")]
+                continue
             if reply and reply["lines"]:
                 if lines or step["stage"] != "greeting":
                     lines.append(("C", step.get("sent", "")))

@@ -84,9 +84,17 @@ class Voice:
         found.sort(key=lambda pair: pair[0])
         return [spoken for _, spoken in found]
 
-    def say(self, cause: str, protocol: Protocol, known: frozenset[str] = frozenset(), where: str = "auth") -> Spoken:
-        """One text for this cause, without our trailer yet (see `own`)."""
+    def say(
+        self,
+        cause: str,
+        protocol: Protocol,
+        known: frozenset[str] = frozenset(),
+        where: str = "auth",
+        status: str = "",
+    ) -> Spoken:
+        """One text for this cause, without our trailer yet (see `own`); with `status`, one that begins so, if any."""
         choices = self.choices(cause, protocol, known, where)
+        choices = [each for each in choices if each.text.startswith(status)] or choices
         return self._pick(choices) if choices else Spoken(PLAIN_REFUSAL[protocol], None)
 
     def _spoken(

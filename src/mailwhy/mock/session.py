@@ -36,6 +36,7 @@ class Session:
     signed_in: SignIn | None = None
     closed: Closed | None = None
     named: str = ""
+    counted: str = ""
 
     def __post_init__(self) -> None:
         at = self.world.now().isoformat(timespec="milliseconds")
@@ -81,15 +82,22 @@ class Session:
     def end(self) -> None:
         """The connection is over."""
         self.seen.over = True
+        if self.counted:
+            self.world.open_connections[self.counted] -= 1
 
-    def say(self, cause: str, kind: Kind = Kind.PASSWORD, where: str = "auth") -> Spoken:
+    def count(self) -> None:
+        """One more submission that is signed in to this mailbox."""
+        self.counted = self.named
+        self.world.open_connections[self.named] += 1
+
+    def say(self, cause: str, kind: Kind = Kind.PASSWORD, where: str = "auth", status: str = "") -> Spoken:
         """The text for a cause here, as its sign has it."""
         known = facts_for(self.front, self.protocol, kind, cause, self.seen.login)
-        return self.world.voice.say(cause, self.protocol, known, where)
+        return self.world.voice.say(cause, self.protocol, known, where, status)
 
-    def refusal(self, cause: str, command: str, kind: Kind, where: str = "auth") -> str:
+    def refusal(self, cause: str, command: str, kind: Kind, where: str = "auth", status: str = "") -> str:
         """The text for a cause, with our trailer, in the words that fit the command."""
-        text = own(self.say(cause, kind, where).text, self.protocol, self.trailer)
+        text = own(self.say(cause, kind, where, status).text, self.protocol, self.trailer)
         return for_command(text, self.protocol, command, kind)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .faults import fault
-from .serve import Address, Given, Servers, serve
+from .servers import Address, Given, Servers, serve
 from .store import Mail
 from .world import Attempted, Seen
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+CHUNK = 16 * 1024
+HANDSHAKE = 60.0  # seconds
 HIGH_WATER = 256 * 1024  # octets that wait unread before we stop reading
 
 
@@ -30,6 +33,10 @@ class Wire(asyncio.Protocol):
         self._room.set()
         self._eof = False
         self.lost = False
+        self._tls: ssl.SSLObject | None = None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._shaken = asyncio.Event()
+        self._failed = False
         self.task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport
 
@@ -41,19 +48,48 @@ class Wire(asyncio.Protocol):
         self.task = asyncio.get_running_loop().create_task(self._serve(self))
 
     def data_received(self, data: bytes) -> None:
+        if self._tls is None:
+            self._arrived(data)
+        else:
+            self._incoming.write(data)
+            self._turn()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._news.set()
+        return self._tls is None  # a half-closed client may still be answered, but not under TLS
+
+    def _arrived(self, data: bytes) -> None:
         self._inbox += data
         self._news.set()
         if len(self._inbox) > HIGH_WATER:
             self.transport.pause_reading()
 
-    def eof_received(self) -> bool:
-        self._eof = True
-        self._news.set()
-        return self.tls == ""  # a half-closed client may still be answered, but not under TLS
+    def _turn(self) -> None:
+        """Lets TLS work on what has come: the handshake, then the octets."""
+        if self._tls is None:
+            return
+        try:
+            if not self._shaken.is_set():
+                self._tls.do_handshake()
+                self._shaken.set()
+            while data := self._tls.read(CHUNK):
+                self._arrived(data)
+            self._eof = True
+            self._news.set()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except ssl.SSLError:  # the alert that says so is still sent
+            self._failed = self._eof = True
+            self._shaken.set()
+            self._news.set()
+        if out := self._outgoing.read():
+            self.transport.write(out)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._eof = self.lost = True
         self._news.set()
+        self._shaken.set()
         self._room.set()
 
     def pause_writing(self) -> None:
@@ -71,8 +107,7 @@ class Wire(asyncio.Protocol):
     @property
     def tls(self) -> str:
         """ "" in clear, else the version of TLS."""
-        found = self.transport.get_extra_info("ssl_object")
-        return (found.version() or "") if found else ""
+        return (self._tls.version() or "") if self._tls else ""
 
     async def read(self) -> bytes:
         """What has come; b"" when the client has closed its side (`closed`), or when `poke` was called."""
@@ -98,25 +133,41 @@ class Wire(asyncio.Protocol):
         """Sends; waits while the client does not take it. Raises GoneError."""
         if self.lost or self.transport.is_closing():
             raise GoneError
-        self.transport.write(data)
+        if self._tls is None:
+            self.transport.write(data)
+        else:
+            try:
+                self._tls.write(data)
+            except ssl.SSLError:
+                raise GoneError from None
+            self.transport.write(self._outgoing.read())
         if not self._room.is_set():
             await self._room.wait()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """TLS, our side being the server. Raises GoneError where the handshake fails."""
+        """TLS, our side being the server; what came in clear is dropped. Raises GoneError where the handshake fails.
+
+        Ours and not asyncio's, which closes without the alert that tells the client why.
+        """
         self._inbox.clear()
         self._news.clear()
-        loop = asyncio.get_running_loop()
+        self._shaken.clear()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.transport.resume_reading()
         try:
-            upgraded = await loop.start_tls(self.transport, self, context, server_side=True)
-        except (OSError, ssl.SSLError):
+            async with asyncio.timeout(HANDSHAKE):
+                await self._shaken.wait()
+        except TimeoutError:
             raise GoneError from None
-        if upgraded is None or self.lost:
+        if self._failed or self.lost:
             raise GoneError
-        self.transport = upgraded
 
     def close(self) -> None:
         """An orderly end."""
+        if self._tls is not None and not self.lost and not self._failed:
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()  # our close_notify; the client's is not waited for
+            self.transport.write(self._outgoing.read())
         self.transport.close()
 
     def half_close(self) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
-from ..model import Account, Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage, to_plain
+from ..model import Account, Action, Attempt, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage, to_plain
 from ..record import SCHEMA
 from . import Options
-from .words import apart, command, fill
+from .words import apart, cause_of, command, fill
 
 
 def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
@@ -97,7 +97,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _finding(finding: Finding, account: Account, knowledge: Knowledge) -> dict[str, Any]:
-    cause = knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+    cause = cause_of(finding, knowledge)
     return {
         "cause": finding.cause,
         "title": cause.title,

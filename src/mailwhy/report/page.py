@@ -15,22 +15,6 @@ from .powershell import command_of
 
 NOBODY = Account()
 
-# facts under which no Microsoft 365 tenant stands behind the mailbox, and the places that only a tenant has
-NO_TENANT = frozenset({"account.consumer", "service=outlook-com", "service=exchange-server", "service=other"})
-TENANT_PLACES = frozenset(
-    {
-        "Azure portal",
-        "Entra admin center",
-        "Exchange admin center",
-        "Exchange Online PowerShell",
-        "Graph Explorer",
-        "Microsoft 365 admin center",
-        "Microsoft Defender portal",
-        "My Account > Security info",
-    }
-)
-PERSONAL_PLACE = "Outlook.com (personal accounts)"
-
 # what whoever must act needs to be shown, by owner
 NEEDS: dict[str, str] = {
     "you": "The server's full reply and the time of the attempt. Never show the password to anybody.",
@@ -92,15 +76,6 @@ def acting(cause: Cause) -> str:
     """Who must act, and with which role."""
     owner = cause.owner[:1].upper() + cause.owner[1:]
     return f"{owner}. Role: {cause.role}" if cause.role else f"{owner}."
-
-
-def fitting(actions: Sequence[Action], facts: frozenset[str]) -> tuple[Action, ...]:
-    """The actions that can be done where these facts hold: no tenant's portal or PowerShell for an account without."""
-    if facts & NO_TENANT:
-        return tuple(action for action in actions if action.where not in TENANT_PLACES)
-    if "service=exchange-online" in facts:
-        return tuple(action for action in actions if action.where != PERSONAL_PLACE)
-    return tuple(actions)
 
 
 def steps(actions: Sequence[Action], width: int, account: Account = NOBODY) -> list[str]:

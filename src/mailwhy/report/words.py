@@ -29,6 +29,7 @@ from ..model import (
     Target,
     Verdict,
 )
+from ..pages import suited
 from ..reply import harmless
 from . import powershell
 
@@ -125,8 +126,9 @@ def apart(text: str, account: Account) -> str:
 
 
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
-    """The page of a finding; an empty one where the handbook has none."""
-    return knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+    """The page of a finding, as it fits the mailbox's place; an empty one where the handbook has none."""
+    cause = knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
+    return suited(cause, finding.place)
 
 
 def decisive(attempt: Attempt) -> Step | None:

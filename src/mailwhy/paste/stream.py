@@ -2,7 +2,7 @@
 
 A window is let through when it holds a code, or the words of a sign (in any order, one may be broken by a wrap).
 The filter works on the set of a window's words, so it costs next to nothing where there is nothing to find.
-Windows overlap, so that a reply at an edge is whole in one of them; `Hearing` counts a line only once.
+Windows overlap, so that a reply at an edge is whole in one of them; each line is owned by one window only.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ def decoded(text: str | bytes | Iterable[bytes]) -> Iterator[str]:
     yield decoder.decode(b"", True)
 
 
-def windows(pieces: Iterable[str], signs: Signs) -> Iterator[tuple[int, str]]:
-    """The windows worth reading, each with the number of its first line."""
+def windows(pieces: Iterable[str], signs: Signs) -> Iterator[tuple[int, str, range]]:
+    """The windows worth reading: the number of the first line, the text, and the lines that this window owns."""
     filter_ = Filter(signs)
     for first, lines in _windows(_lines(pieces)):
         window = "\n".join(lines)
         if filter_(window):
-            yield first, window
+            begin = first if first == 1 else first + OVERLAP // 2
+            end = first + LINES + OVERLAP // 2 if len(lines) == LINES + OVERLAP else first + len(lines)
+            yield first, window, range(begin, end)
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[str]:
@@ -71,7 +73,7 @@ def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         if len(window) == LINES + OVERLAP:
             yield first, window
             first, window = first + LINES, window[LINES:]
-    if len(window) > OVERLAP or first == 1:
+    if len(window) > OVERLAP // 2 or first == 1:
         yield first, window
 
 

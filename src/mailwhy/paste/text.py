@@ -106,7 +106,7 @@ def _quoted_printable(text: str) -> bool:
 
 _GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
 _QUOTE = re.compile(
-    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|;\s+|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
 )
 _LEVEL = re.compile(
     r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
@@ -114,10 +114,13 @@ _LEVEL = re.compile(
 _SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
 _THREAD = re.compile(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
 _SPEAKER = re.compile(
-    r"^\s*(?:"
-    r"(?P<server>S:|SERVER(?: -> CLIENT)?:|<<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*?|Rx\b:?|RECV:?|[\w:=()]{0,40}<<<|\w+: (?:POP3|IMAP|SMTP)<|<(?= b?'))"
-    r"|(?P<client>C:|CLIENT(?: -> SERVER)?:|>>>|-->|->(?!\w)|~>|Tx\b:?|SEND:?|[\w:=()]{0,40}>>>|\w+: (?:POP3|IMAP|SMTP)>|>(?= b?'))"
-    r")\s*(?:b?['\"](?=\S))?"
+    r"""^\s*(?:
+      (?P<server> S: | SERVER(?:[ ]->[ ]CLIENT)?: | <<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*? | Rx\b:?|RECV:?
+                | [\w:=()]{0,40}<<< | \w+:[ ](?:POP3|IMAP|SMTP)< | <(?=[ ]b?') )
+    | (?P<client> C: | CLIENT(?:[ ]->[ ]SERVER)?: | >>>|-->|->(?!\w)|~> | Tx\b:?|SEND:?
+                | [\w:=()]{0,40}>>> | \w+:[ ](?:POP3|IMAP|SMTP)> | >(?=[ ]b?') )
+    )\s*(?:b?['"](?=\S))?""",
+    re.VERBOSE,
 )
 
 

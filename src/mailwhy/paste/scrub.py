@@ -1,7 +1,7 @@
 """Takes secrets out of a clean page before anything of it is kept, and hides who and where for a public tracker.
 
-`redact` always runs. It knows the places where programs print secrets (facts: users 6.4); the value is replaced by
-`***`, and wherever the same value stands again as well. Line ends stay. `Scrubber` runs for `--scrub` only.
+`redact` always runs. It knows the places where programs print secrets; the value is replaced by `***`, and wherever
+the same value stands again as well. Line ends stay. `scrubbed` hides addresses, hosts and names, for `--scrub` only.
 """
 
 from __future__ import annotations
@@ -16,31 +16,49 @@ from typing import Any
 from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step
 
 MASK = "***"
-_VALUE = r"(?P<secret>[^\s\"'<>,;&)\]}]+)"
-_QUOTED = r"(?P<secret>(?<=\")[^\"\n]*(?=\")|(?<=')[^'\n]*(?='))"
 _B64 = r"[A-Za-z0-9+/_-]{4,}={0,2}"
+_CLIENT = r"(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|-->|~>)?"
+_NAMES = (
+    r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key"
+    r"|client_assertion)"
+)
+_PROSE = r"command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b"
+_NO_ARGUMENT = r"failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt"
+_NO_RESPONSE = r"failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism"
+_COMMANDS = r"AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS"
 
+# where programs print secrets (facts: users 6.4); the group `secret` is masked
 _PLACES = tuple(
     re.compile(shape, re.IGNORECASE | re.MULTILINE)
     for shape in (
-        # the line after a prompt for the password, and each long base64 line after a bare challenge
-        r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
-        rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|-->|~>)?\s*(?P<secret>(?!334|535|235|454|432|421|5\d\d[ -]){_B64})(?=[\s\"',;]|$)",
-        r"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?(?P<secret>(?!failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism)(?:[A-Za-z0-9+/_-]{8,}={0,2}))",
-        r"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
-        r"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt)[^\s\"']+)[\"']?[ \t]*\r?$",
+        # the answer to the prompt for the password: on the next line, or behind it
+        r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?"
+        r"(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
+        rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+{_CLIENT}\s*(?P<secret>(?!334|[245]\d\d[ -]){_B64})(?=[\s\"',;]|$)",
+        # SMTP and IMAP initial responses
+        r"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?"
+        rf"(?P<secret>(?!{_NO_RESPONSE})(?:[A-Za-z0-9+/_-]{{8,}}={{0,2}}))",
+        # IMAP LOGIN, quoted and bare; POP PASS
+        r"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+"
+        r"\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
+        rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
         r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
+        # addresses, tokens
         r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@",
-        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
-        r"\bBearer[ ]+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)",
-        r"\bauth=Bearer\s+(?P<secret>[^\s\x01]+)",
-        r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
-        r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|kennwort|senha|api[_-]?key|client_assertion)[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}]+)",
-        r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*(?P<secret>(?!command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b)[^\s\"',;&)\]}]{3,})(?=[ \t]*(?:$|[,;}\v]))",
-        r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
+        r"\b(?:auth=)?Bearer\s+(?P<secret>[^\s\x01\"',;]{8,})",
         r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})",  # a JSON web token
-        r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*'(?P<secret>[^'\n]+)'\)",
-        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?'(?P<secret>(?!AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS)[A-Za-z0-9+/]{4,}={0,2})(?:\s|\\[rn])*'",
+        # settings: SQL, JSON, key=value, YAML
+        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
+        r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
+        rf"{_NAMES}[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
+        rf"{_NAMES}[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}}]+)",
+        r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*"
+        rf"(?P<secret>(?!{_PROSE})[^\s\"',;&)\]}}]{{3,}})(?=[ \t]*(?:$|[,;}}\v]))",
+        # PHP stack traces, command lines
+        r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*"
+        r"'(?P<secret>[^'\n]+)'\)",
+        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?"
+        rf"'(?P<secret>(?!{_COMMANDS})[A-Za-z0-9+/]{{4,}}={{0,2}})(?:\s|\\[rn])*'",
         r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)",
         r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
     )
@@ -151,16 +169,21 @@ def user_told(text: str) -> str | None:
 
 # -- for a public tracker -----------------------------------------------------------------------------------------
 
-_MICROSOFT = r"(?:prod\.outlook\.com|prod\.exchangelabs\.com|prod\.protection\.outlook\.com|prod\.partner\.outlook\.cn|office365\.(?:com|us)|outlook\.(?:com|cn|de)|microsoftonline\.(?:com|us)|office\.com|aka\.ms|microsoft\.com|azure\.(?:com|us)|live\.com)"
+_MICROSOFT = (
+    r"(?:prod\.outlook\.com|prod\.exchangelabs\.com|prod\.protection\.outlook\.com|prod\.partner\.outlook\.cn"
+    r"|office365\.(?:com|us)|outlook\.(?:com|cn|de)|microsoftonline\.(?:com|us)|office\.com|aka\.ms|microsoft\.com"
+    r"|azure\.(?:com|us)|live\.com)"
+)
+_TOP = r"com|net|org|edu|gov|io|local|lan|internal|corp|example|test|[a-z]{2}"
 _HIDE = re.compile(
     rf"""
-      (?P<address>[A-Za-z0-9._%+'=&~/\\-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
-    | (?P<name>[^\s@]+@name\b)
+      (?P<name>[^\s@]+@name\b)
+    | (?P<address>[A-Za-z0-9._%+'=&~/\\-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
     | (?P<front>(?<![\w.-])[A-Z0-9]{{4,20}}(?=\.[A-Za-z0-9.]*{_MICROSOFT}))
     | (?P<microsoft>(?<![\w.-])(?:[A-Za-z0-9-]+\.)*{_MICROSOFT}(?![\w-]))
     | (?P<ip4>(?<![\w.])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?![\w.]))
     | (?P<ip6>(?<![\w:.])(?:[0-9A-Fa-f]{{1,4}}:){{2,7}}(?::|[0-9A-Fa-f]{{1,4}})(?:[0-9A-Fa-f:]*)(?![\w:]))
-    | (?P<host>(?<![\w./-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.)+(?:com|net|org|edu|gov|io|de|fr|uk|us|es|it|nl|eu|ch|at|local|lan|internal|corp|example|test|[a-z]{{2}})(?![\w-]))
+    | (?P<host>(?<![\w./-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.)+(?:{_TOP})(?![\w-]))
     """,
     re.VERBOSE,
 )

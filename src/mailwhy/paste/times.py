@@ -13,15 +13,15 @@ _MONTHS = {
 }
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
 _ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d))?"
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
+_BEFORE = r"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?"
+_BEHIND = r"\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*"
 _SHAPES = tuple(
-    re.compile(
-        rf"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?{shape}\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*",
-        re.IGNORECASE,
-    )
+    re.compile(_BEFORE + shape + _BEHIND, re.IGNORECASE)
     for shape in (
         rf"(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]\s*{_CLOCK}{_ZONE}",
-        rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(?P<day>\d{{1,2}})[- /](?P<name>[a-z]{{3}})[- /](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",
-        rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s+{_CLOCK}(?:\s+(?P<year>\d{{4}})(?!\d))?{_ZONE}",
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[- /](?P<name>[a-z]{{3}})[- /](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",
+        rf"{_WEEKDAY}(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s+{_CLOCK}(?:\s+(?P<year>\d{{4}})(?!\d))?{_ZONE}",
     )
 )
 _CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
@@ -55,7 +55,7 @@ def _moment(part: dict[str, str | None], year: int) -> datetime | None:
     hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
     try:
         # the zone, where there is one, is put in by `_in_utc`
-        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001
+        return datetime(year, _month(part), int(part["day"] or 0), hour, minute, second)  # noqa: DTZ001 - a log without a zone tells no zone
     except ValueError:
         return None
 

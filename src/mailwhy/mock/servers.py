@@ -26,13 +26,16 @@ from .dialogue_smtp import Smtp
 from .faults import ALERT, Faults, closing, send
 from .front import Front
 from .load import builtin, read
+from .replay import Recording
 from .session import Session
 from .state import Tenant, secret_of
 from .talk import Close, Dialogue, Say, StartTls, Talk, Wait
 from .wire import GoneError, Wire
 from .world import World
 
+RECORDING = "recording"
 LOOPBACK = "127.0.0.1"
+ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - how to reach a listener of all addresses
 LISTENERS: tuple[tuple[Protocol, Tls], ...] = tuple(
     (protocol, tls) for protocol in Protocol for tls in (Tls.STARTTLS, Tls.IMPLICIT)
 )
@@ -65,6 +68,11 @@ class Servers:
         self._certificates = certificates
         self._listeners: list[asyncio.Server] = []
         self._wires: set[Wire] = set()
+
+    @property
+    def playing(self) -> bool:
+        """Are recordings played instead of tenants served?"""
+        return self.addresses[0].front == RECORDING
 
     def address(self, protocol: Protocol | str, tls: Tls | str | None = None, front: str | None = None) -> Address:
         """One listener. tls: SMTP's default is starttls, the others' implicit. front: the first one by default.
@@ -117,7 +125,38 @@ class Servers:
             listener = await loop.create_server(made, host, ports.get((protocol, tls), 0), backlog=1024)
             self._listeners.append(listener)
             port = listener.sockets[0].getsockname()[1]
-            self.addresses.append(Address(protocol, host, port, tls, front.id))
+            self.addresses.append(Address(protocol, ANYWHERE.get(host, host), port, tls, front.id))
+
+    async def play(self, host: str, recording: Recording) -> None:
+        """Opens one listener that plays a recording. TLS is only where the recording has it: implicit ones in clear."""
+
+        def made() -> Wire:
+            return Wire(lambda wire: self._play(wire, recording))
+
+        listener = await asyncio.get_running_loop().create_server(made, host, 0)
+        self._listeners.append(listener)
+        tls = Tls.STARTTLS if ("TLS", "") in recording.lines else Tls.NONE
+        port = listener.sockets[0].getsockname()[1]
+        self.addresses.append(Address(recording.protocol, host, port, tls, RECORDING))
+
+    async def _play(self, wire: Wire, recording: Recording) -> None:
+        self._wires.add(wire)
+        talk = Talk(recording.talk())
+        try:
+            while not talk.ended:
+                for act in talk.acts():
+                    if isinstance(act, Say):
+                        await wire.write(act.data)
+                    elif isinstance(act, StartTls):
+                        await wire.start_tls(self._certificates.context())
+                        talk.resume()
+                if not talk.ended:
+                    talk.feed(await wire.read())
+        except (GoneError, ConnectionError):
+            pass
+        finally:
+            wire.close()
+            self._wires.discard(wire)
 
     def reset(self) -> None:
         """Back to the start; open connections are cut, so that nothing of before can reach what comes now."""
@@ -230,6 +269,7 @@ async def serve(
     world: World | None = None,
     certificates: Certificates | None = None,
     ca_file: Path | None = None,
+    recordings: Sequence[Recording] = (),
 ) -> AsyncIterator[Servers]:
     """Starts the look-alike and stops it cleanly.
 
@@ -238,6 +278,7 @@ async def serve(
     host      the address to listen on
     ports     fixed ports, one mapping a front end in the order of `world.fronts`; free ports where not given
     delay     seconds before a refusal (Exchange takes about 5)
+    recordings   sessions to play instead: one clear listener each, no tenant
     ca_file   where to write the CA's certificate; None: a temporary file that goes away afterwards
 
     Raises OSError where a fixed port is taken, `load.BadTenantError` for a wrong file, `certs.MissingExtraError`.
@@ -251,7 +292,9 @@ async def serve(
         certificates.write_ca(ca_file)
         servers = Servers(world, certificates, ca_file, delay)
         try:
-            for number, front in enumerate(world.fronts):
+            for recording in recordings:
+                await servers.play(host, recording)
+            for number, front in enumerate(() if recordings else world.fronts):
                 await servers.start(host, front, ports[number] if number < len(ports) else {})
             yield servers
         finally:

@@ -54,8 +54,8 @@ def read(
         hearing.listen(page_of(start), signs)
         hidden = notices_for(start, blind or {})
     else:
-        for first, window in windows(chain((start,), rest), signs):
-            hearing.listen(page_of(window, first), signs)
+        for first, window, owned in windows(chain((start,), rest), signs):
+            hearing.listen(page_of(window, first), signs, owned)
     attempts = hearing.attempts()
     return Found(attempts, Account(login=hearing.context.login), () if attempts else hidden)
 

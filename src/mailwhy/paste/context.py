@@ -37,23 +37,35 @@ _CAPABILITIES = (
 )
 _MECHANISMS = "LOGIN|PLAIN|XOAUTH2|CRAM-MD5|NTLM|OAUTHBEARER"
 _USED = re.compile(
-    rf"(?:(?<!250[ -])(?<!SASL )\bAUTH(?:ENTICATE)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:LOGIN|XOAUTH2|PLAIN))\b"
-    rf"|\bauthmech[ ]\[(?P<b>{_MECHANISMS})\]|SASL mechanism (?P<c>{_MECHANISMS})|Authenticator \"?(?P<d>{_MECHANISMS})\"?"
-    rf"|\bauth(?:_?type|_?mech\w*|entication method)?\s*[=:]\s*[\"']?(?P<e>{_MECHANISMS})\b|email\.(?P<f>login|plain)Auth"
-    r"|334 (?P<g>VXNlcm5hbWU6|UGFzc3dvcmQ6)|(?P<h>Password (?:command failed|not accepted from server)))",
-    re.IGNORECASE,
+    rf"""
+      (?<!250[ -])(?<!SASL[ ])\bAUTH(?:ENTICATE)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:LOGIN|XOAUTH2|PLAIN))\b
+    | \bauthmech[ ]\[(?P<b>{_MECHANISMS})\]
+    | SASL[ ]mechanism[ ](?P<c>{_MECHANISMS})
+    | Authenticator[ ]"?(?P<d>{_MECHANISMS})"?
+    | \bauth(?:_?type|_?mech\w*|entication[ ]method)?\s*[=:]\s*["']?(?P<e>{_MECHANISMS})\b
+    | email\.(?P<f>login|plain)Auth
+    | 334[ ](?P<g>VXNlcm5hbWU6|UGFzc3dvcmQ6)
+    | (?P<h>Password[ ](?:command[ ]failed|not[ ]accepted[ ]from[ ]server))
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-_TOKEN = re.compile(r"\bAADSTS\d|\bXOAUTH2\b(?! SASL-IR)|OAuthLog|AccessTokenExpired|invalid_grant", re.IGNORECASE)
-
 _HOST = r"(?P<host>(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})"
+_PORTS = r"25|143|110|465|587|993|995|2525"
 _DIALLED = re.compile(
-    r"(?:\b(?:relay|server|host|smtp host|smtp server|mail server|hostname|smarthost|connect(?:ing|ed|ion)?(?: to)?|-connect|talking to|imaps?://|pops?3?s?://|smtps?://|ssl://|tls://|login on|telnet)"
-    rf"[\"']?\s*[=:]?\s*[\[{{\"'(]?\s*){_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>25|143|110|465|587|993|995|2525)\b)?"
-    rf"|(?<![\w.-])(?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*(?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?",
-    re.IGNORECASE,
+    rf"""
+      (?:\b(?:relay|server|host|(?:smtp|mail)[ ](?:host|server)|hostname|smarthost|talking[ ]to|login[ ]on|telnet
+             |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)
+        ["']?\s*[=:]?\s*[\[{{"'(]?\s*)
+      {_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>{_PORTS})\b)?
+    | (?<![\w.-])
+      (?P<known>(?:smtp|outlook|imap|pop|smtp-mail|imap-mail|pop-mail)[\w-]*\.(?:[\w-]+\.)*
+                (?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _HOST_NAME = re.compile(
-    r"\.(?:com|net|org|edu|gov|mil|int|io|de|fr|uk|us|es|it|nl|eu|ch|at|be|pl|br|in|au|ca|cn|jp|mx|co|local|lan|internal|microsoft|example|test)$",
+    r"\.(?:com|net|org|edu|gov|mil|int|io|microsoft|local|lan|internal|example|test"
+    r"|de|fr|uk|us|es|it|nl|eu|ch|at|be|pl|br|in|au|ca|cn|jp|mx|co)$",
     re.IGNORECASE,
 )
 _FRONT_END = re.compile(
@@ -72,7 +84,9 @@ _PORT_OF = {
     587: Protocol.SMTP,
 }
 _LOGIN = re.compile(
-    r"(?:user ?name|user|login|authuser|LOGIN|auth user|account|AUTH LOGIN|for username|User)[\"']?\s*[=:]?\s*[\[\"'(]?\s*(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"(?:user ?name|user|login|authuser|auth user|account)[\"']?\s*[=:]?\s*[\[\"'(]?\s*"
+    r"(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)",
+    re.IGNORECASE,
 )
 
 

@@ -43,23 +43,28 @@ _MAIL_WORDS = (
     r"|service|tls|ssl|mechanism|parameter|account|blocked|spam|rejected|unavailable|domain|connection|user|must|hello"
 )
 _CONTEXT = (
-    r"(?:^[ \t]*|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|detail|details|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
+    r"(?:^[ \t]*|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|details?"
+    r"|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
+_BARE = r"421|43[0-2]|45[0-5]|50[0-4]|52[13]|53[0458]|55[0-6]"  # statuses that need no enhanced code
+_TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 _REPLY = re.compile(
     rf"""
       (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
     | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
-    | (?:{_CONTEXT})(?P<bare>(?:421|43[0-2]|45[0-5]|500|501|50[2-4]|521|523|53[0458]|55[0-6])[ \-](?!\s*[245]\.\d)(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
+    | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d)(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
     | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
-    | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:\*|\.|[A-Za-z]{{0,12}}\d{{1,10}}|[a-z]{{4}}|[A-Z]{{1,4}}\d*)[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
+    | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
     | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
     | (?:^|['"\s(\[:|,])(?P<imapok>(?-i:[A-Za-z]{{0,12}}\d{{0,10}}|\.)[ ]+OK[ ]+(?:LOGIN|AUTHENTICATE)[ ]completed)
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+# what stands before a version number or a queue's own status, which look like enhanced codes
 _NOT_A_CODE = re.compile(
-    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
+    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
+    r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
     re.IGNORECASE,
 )
 _NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
@@ -72,7 +77,8 @@ _END = re.compile(
     | \s\(in[ ]reply[ ]to | \bHResult: | %!\(EXTRA | \(require:
     | \s+at[ ][\w.$/]+[(.] | \bStack[ ]trace:? | ;[ ]*\s*nested[ ]exception | \(Net::SMTP
     | \s/[\w./-]+\.php | Mail[ ]will[ ]not[ ]be
-    | [\n\v]\s*(?:at\s|Caused[ ]by|Traceback|File[ ]"|--->|---|\w+(?:\.\w+)+(?:Exception|Error)\b|DEBUG\b|QUIT\b|RSET\b|EHLO\b|AUTH\b|MAIL[ ]FROM|\*[ ]BYE|\#\d+[ ])
+    | [\n\v]\s*(?:at\s|Caused[ ]by|Traceback|File[ ]"|--->|---|\w+(?:\.\w+)+(?:Exception|Error)\b|\#\d+[ ])
+    | [\n\v]\s*(?:DEBUG|QUIT|RSET|EHLO|AUTH|MAIL[ ]FROM|\*[ ]BYE)\b
     | [\n\v][ \t]*[A-Za-z][\w .-]{0,24}:\s                     # the next field of a record, the next speaker
     | ["']\s*(?:[,;)}\]]|\.?["']|$|\s\w+=|in[ ]/|\s*[\n\v])
     | ["'](?:\s+[A-Z][a-z]+\s|\.\s)
@@ -89,7 +95,7 @@ def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     hits = tuple(_text_hits(page, signs))
     replies = [_known(said, signs, hint) for said in _replies(page, signs, hits)]
     taken = [(said.start, said.end) for said in replies]
-    words = list(_words(page, signs, taken, hits))
+    words = list(_words(page, signs, taken, hits, hint))
     words = [said for said in words if not _wrapper(said, replies, page)]
     if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
         words = [said for said in words if said.reply.status or not _foreign(said, hint)]
@@ -177,14 +183,16 @@ def _end(page: Page, start: int, least: int, limit: int) -> int:
     return end
 
 
-_GOES_ON = re.compile(r"\s*(?:Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
-NARROWEST = 40  # characters: what is shorter was not wrapped for want of room
+_GOES_ON = re.compile(r"\s*(?:[,;.:]\s?\w|Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
+MOST_LINES = 7  # of one wrapped reply
+NARROWEST = 20  # characters: what is shorter was not wrapped for want of room
 
 
 def _end_of_lines(page: Page, start: int, limit: int) -> int:
     """The end of the last line that still belongs to the reply: wrapped lines do, the next speaker or record not."""
     first, widest = page.index(start), 0
-    for index in range(first + 1, len(page.lines)):
+    sentence = page.text[start].isdigit()  # IMAP and POP answers are short
+    for index in range(first + 1, min(len(page.lines), first + MOST_LINES)):
         at = page.start(index)
         if at > limit:
             break
@@ -197,9 +205,10 @@ def _end_of_lines(page: Page, start: int, limit: int) -> int:
             return at - 1
         if _GOES_ON.match(line.text) or not complete or so_far.count("[") > so_far.count("]"):
             continue
-        if so_far[-1:] in ".!])" or not _no_room(before.text, line.text, widest):
+        if so_far[-1:] in ".!])" or not (sentence and _no_room(before.text, line.text, widest)):
             return at - 1
-    return limit
+    behind = first + MOST_LINES
+    return min(limit, page.start(behind) - 1) if behind < len(page.lines) else limit
 
 
 def _no_room(line: str, following: str, widest: int) -> bool:
@@ -294,12 +303,19 @@ _BEFORE = re.compile(
     r"|(?P<pop>-ERR\s+))$"
 )
 _NUMBER = re.compile(
-    r"(?:sign-?in error(?: code)?|error\s?code|errorcode|failure (?:code|reason)|status code|^)[\"'\s:=#]{0,6}(?P<code>\d{5,7})\b",
+    r"(?:sign-?in error(?: code)?|error\s?code|errorcode|failure (?:code|reason)|status code|^)[\"'\s:=#]{0,6}"
+    r"(?P<code>\d{5,7})\b",
     re.IGNORECASE | re.MULTILINE,
 )
 
 
-def _words(page: Page, signs: Signs, taken: list[tuple[int, int]], hits: Sequence[tuple[int, int]]) -> Iterator[Said]:
+def _words(
+    page: Page,
+    signs: Signs,
+    taken: list[tuple[int, int]],
+    hits: Sequence[tuple[int, int]],
+    hint: Protocol | None,
+) -> Iterator[Said]:
     """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
     spans = sorted(span for span in (*hits, *_word_hits(page, signs)) if not _inside(span, taken))
     merged: list[tuple[int, int]] = []
@@ -309,7 +325,7 @@ def _words(page: Page, signs: Signs, taken: list[tuple[int, int]], hits: Sequenc
         else:
             merged.append((start, end))
     for start, end in merged:
-        yield from _worded(page, signs, start, end, taken)
+        yield from _worded(page, signs, start, end, taken, hint)
 
 
 def _inside(span: tuple[int, int], taken: Iterable[tuple[int, int]]) -> bool:
@@ -346,7 +362,9 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
         yield found.span("code")
 
 
-def _worded(page: Page, signs: Signs, start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[Said]:
+def _worded(
+    page: Page, signs: Signs, start: int, end: int, taken: list[tuple[int, int]], hint: Protocol | None
+) -> Iterator[Said]:
     text = page.text
     left = max([page.start(page.index(start)), *(e for s, e in taken if e <= start)])
     before = max([left, *(found.end() for found in _LEFT.finditer(text, left, start))])
@@ -358,7 +376,9 @@ def _worded(page: Page, signs: Signs, start: int, end: int, taken: list[tuple[in
     stop = _END.search(text, end, right)
     right = stop.start() if stop else right
     said = _with_status(said_in(text, before, right, signs), text[before:right])
-    known = _known(said, signs, None)
+    known = _known(said, signs, hint)
+    if not known.sign:
+        known = _known(said, signs, None)
     if known.sign:
         yield known
     elif code := _NUMBER.search(text, max(0, start - 40), end):

@@ -42,7 +42,6 @@ class Heard:
     last: str | None = None
     moments: int = 0
     last_line: int = 0
-    page: int = 0
 
     @property
     def reply(self) -> Reply:
@@ -102,15 +101,18 @@ class Hearing:
         self.context = Context()
         self._heard: dict[tuple[Protocol, str], Heard] = {}
 
-    def listen(self, page: Page, signs: Signs) -> None:
-        """Takes the secrets out of a page, and adds what is said in it."""
+    def listen(self, page: Page, signs: Signs, owned: range | None = None) -> None:
+        """Takes the secrets out of a page, and adds what is said in it (in its `owned` lines, where it is a window)."""
         text, _ = redact(page.text)
         lines = zip(page.lines, text.split("\n"), strict=True)
         page = Page(tuple(replace(line, text=words) for line, words in lines))
-        self.add(page, find(page, signs, self.hint), context_of(page))
+        said = find(page, signs, self.hint)
+        if owned is not None:
+            said = [each for each in said if page.line(each.start).number in owned]
+        self.add(page, said, context_of(page))
 
     def add(self, page: Page, said: Iterable[Said], context: Context) -> None:
-        """Everything said in one page, in order; a line that was there in the page before counts once."""
+        """Everything said in one page, in order."""
         self.context = self.context.joined(context)
         for each in said:
             protocol = self._protocol(each, context)
@@ -121,16 +123,13 @@ class Hearing:
                 if len(self._heard) >= MOST_HEARD:
                     continue
                 heard = self._heard[key] = Heard(each, protocol, [], len(self._heard))
-            elif line <= heard.last_line and heard.page != page.lines[0].number:
-                continue  # windows overlap
             elif len(each.reply.line) > len(heard.reply.line) and not heard.reply.time:
                 heard.said = replace(each, start=heard.said.start)  # the fuller telling is kept
-            heard.page = page.lines[0].number
             heard.add(line, each.reply, page.time(each.start))
 
     def _protocol(self, said: Said, context: Context) -> Protocol:
         told = said.reply.protocol or (said.sign.protocol if said.sign else None)
-        return told or self.hint or context.protocol or Protocol.SMTP
+        return told or self.hint or context.protocol or self.context.protocol or Protocol.SMTP
 
     def attempts(self) -> tuple[Attempt, ...]:
         """What was heard, as attempts; the ones that name something come first."""

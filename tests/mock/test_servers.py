@@ -1,0 +1,350 @@
+"""The servers as a whole: many sessions, a clean end, loopback only, the delay, the record of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mailwhy import mock
+from mailwhy.cli.mock import command
+from mailwhy.mock.certs import shared
+from mailwhy.mock.lines import check_line, curl_lines, python_line, ready, swaks_line
+from mailwhy.mock.replay import BadRecordingError, from_text, read
+from mailwhy.mock.servers import Servers, serve
+from mailwhy.mock.settings import names
+from mailwhy.mock.threaded import Running
+
+
+def b64(text: str) -> bytes:
+    return base64.b64encode(text.encode())
+
+
+async def left(writer: asyncio.StreamWriter) -> None:
+    """The client leaves, and waits until its connection is gone."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+async def smtp_sign_in(servers: Servers, login: str, secret: str) -> list[str]:
+    """The last line of every answer, up to the one to AUTH."""
+    context = ssl.create_default_context(cafile=str(servers.ca_file))
+    where = servers.address("smtp", "implicit")
+    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=context, server_hostname="localhost")
+    said = []
+    for line in (None, b"EHLO probe.test", b"AUTH LOGIN " + b64(login), b64(secret)):
+        if line is not None:
+            writer.write(line + b"\r\n")
+        while (answer := (await reader.readline()).decode())[3:4] == "-":
+            pass
+        said.append(answer.strip())
+    await left(writer)
+    return said
+
+
+async def test_two_hundred_sessions_at_once_neither_lose_nor_mix_anything() -> None:
+    logins = ["works@contoso.test", "smtp-off@contoso.test", "any@org-smtp-off.test", "any@security-defaults.test"]
+    words = ["235 2.7.0", "disabled for the Mailbox", "disabled for the Tenant", "security defaults policy"]
+    async with serve(as_of=date(2026, 11, 22)) as servers:
+        results = await asyncio.gather(*(smtp_sign_in(servers, logins[n % 4], "abcdefghijklmnop") for n in range(200)))
+        world = servers.world
+    for number, said in enumerate(results):
+        assert words[number % 4] in said[-1]
+        if number % 4:
+            assert said[0][-18:-1].strip("[]") in said[-1]  # the greeting's id stands in the trailer
+    assert len({each.session for each in world.attempts}) == 200
+    assert all(each.over for each in world.sessions)
+
+
+async def test_a_refusal_can_take_its_time() -> None:
+    async with serve(as_of=date(2026, 11, 22), delay=0.3) as servers:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await smtp_sign_in(servers, "works@contoso.test", "abcdefghijklmnop")
+        assert loop.time() - start < 0.3
+        start = loop.time()
+        await smtp_sign_in(servers, "smtp-off@contoso.test", "abcdefghijklmnop")
+        assert loop.time() - start >= 0.3
+
+
+async def test_nothing_is_left_behind() -> None:
+    before = asyncio.all_tasks()
+    async with serve() as servers:
+        where = servers.address("imap", "starttls")
+        _, writer = await asyncio.open_connection(where.host, where.port)
+        ca_file = servers.ca_file
+        assert ca_file.read_bytes() == shared().ca_pem
+    await left(writer)
+    assert not ca_file.exists()
+    assert asyncio.all_tasks() == before
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
+        await asyncio.open_connection(where.host, where.port)
+
+
+async def test_loopback_only() -> None:
+    async with mock.serve() as servers:
+        assert {address.host for address in servers.addresses} == {"127.0.0.1"}
+        assert all(each.sockets[0].getsockname()[0] == "127.0.0.1" for each in servers._listeners)
+
+
+async def test_a_taken_port_is_an_error_and_leaves_nothing() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {(each.protocol, each.tls): taken.getsockname()[1] for each in [] or await some_addresses()}
+        with pytest.raises(OSError, match="in use"):
+            async with serve(ports=[ports]):
+                pass
+
+
+async def some_addresses() -> list[Any]:
+    async with serve() as servers:
+        return servers.addresses[:1]
+
+
+def test_secrets_are_not_recorded(exchange_online: Running) -> None:
+    async def go() -> None:
+        await smtp_sign_in(exchange_online.servers, "works@contoso.test", "hunter2hunter2hu")
+
+    asyncio.run(go())
+    seen = repr((exchange_online.attempts, exchange_online.sessions))
+    assert "works@contoso.test" in seen
+    assert "hunter2" not in seen
+    assert b64("hunter2hunter2hu").decode() not in seen
+    assert exchange_online.sessions[-1].heard == ["EHLO", "AUTH LOGIN"]
+
+
+async def test_idle_tells_of_new_mail() -> None:
+    login = "works@before-retirement.test"
+    async with serve() as servers:
+        context = ssl.create_default_context(cafile=str(servers.ca_file))
+        where = servers.address("imap")
+        reader, writer = await asyncio.open_connection(where.host, where.port, ssl=context, server_hostname="localhost")
+        writer.write(f"a LOGIN {login} abcdefghijklmnop\r\nb SELECT INBOX\r\nc IDLE\r\n".encode())
+        while not (await reader.readline()).startswith(b"+"):
+            pass
+        servers.world.deliver(login, login, [login], b"Subject: new\r\n\r\n")
+        assert await reader.readline() == b"* 1 EXISTS\r\n"
+        assert await reader.readline() == b"* 1 RECENT\r\n"
+        writer.write(b"DONE\r\n")
+        assert await reader.readline() == b"c OK IDLE completed.\r\n"
+        await left(writer)
+
+
+async def test_clear_text_behind_starttls_is_dropped() -> None:
+    async with serve() as servers:
+        where = servers.address("smtp")
+        reader, writer = await asyncio.open_connection(where.host, where.port)
+        await reader.readline()
+        writer.write(b"EHLO probe.test\r\nSTARTTLS\r\nMAIL FROM:<a@b.test>\r\n")
+        while not (await reader.readline()).startswith(b"220 2.0.0"):
+            pass
+        await writer.start_tls(ssl.create_default_context(cafile=str(servers.ca_file)), server_hostname="localhost")
+        writer.write(b"NOOP\r\n")
+        assert await reader.readline() == b"250 2.0.0 OK\r\n"
+        await left(writer)
+
+
+# --- the command
+
+
+@contextmanager
+def started(tmp_path: Path, *options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    words = [sys.executable, "-m", "mailwhy", "mock", "--json", "--as-of", "2026-11-22", *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as child:
+        try:
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            assert line, child.stderr.read() if child.stderr else ""
+            yield json.loads(line), child
+        finally:
+            child.kill()
+
+
+def ask(url: str, data: Any = None, **headers: str) -> tuple[int, Any]:
+    body = None if data is None else json.dumps(data).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as why:
+        return why.code, json.loads(why.read())
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "ready.json"
+    with started(tmp_path, "--ready-file", str(file)) as (data, child):
+        assert json.loads(file.read_text()) == data
+        assert {each["host"] for each in data["servers"]} == {"127.0.0.1"}
+        assert Path(data["ca_file"]).exists()
+        child.send_signal(getattr(signal, name))
+        assert child.wait(20) == 0
+        assert child.stderr is not None
+        assert child.stderr.read() == ""
+    assert not Path(data["ca_file"]).exists()
+
+
+def test_the_control_interface(tmp_path: Path) -> None:
+    with started(tmp_path, "--set", "contoso.test:org.security_defaults=true") as (data, _):
+        url = data["control"]
+        assert ask(url)[1] == data
+        assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is True
+        assert ask(f"{url}/ca")[1]["pem"] == Path(data["ca_file"]).read_text()
+        change = {"scope": "contoso.test", "name": "org.security_defaults", "value": False}
+        assert ask(f"{url}/set", change) == (200, {})
+        assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is False
+        assert ask(f"{url}/reset", {}) == (200, {})
+        assert ask(f"{url}/fault", {"kind": "latency", "seconds": 0.1}) == (200, {})
+        assert ask(f"{url}/attempts") == ask(f"{url}/sessions") == ask(f"{url}/messages") == (200, [])
+        assert ask(f"{url}/set", {"name": "org.x", "value": 1})[0] == 400
+        assert ask(f"{url}/set", {})[0] == 400
+        assert ask(f"{url}/fault", {"kind": "rain"})[0] == 400
+        assert ask(f"{url}/nowhere")[0] == 404
+        assert ask(f"{url}/set")[0] == 405
+        assert ask(f"{url}/state", {})[0] == 405
+        assert ask(url, None, Origin="http://example.org")[0] == 400
+
+
+def test_the_list() -> None:
+    done = CliRunner().invoke(command, ["--list"])
+    assert done.exit_code == 0
+    for text in ("works@contoso.test  abcdefghijklmnop", "disabled for the Tenant", "[assumed]"):
+        assert text in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "org.nothing=1"], "there is no setting"),
+        (["--tenant", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--as-of", "soon"], "is no date; write it as"),
+        (["--replay", "nowhere.txt"], "nowhere.txt"),
+    ],
+)
+def test_wrong_options(options: list[str], words: str) -> None:
+    done = CliRunner().invoke(command, options)
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+async def test_the_printed_lines() -> None:
+    async with serve(as_of=date(2026, 11, 22)) as servers:
+        line = check_line(servers, "works@contoso.test", "abcdefghijklmnop")
+        assert line.startswith(
+            "MAILWHY_PASSWORD=abcdefghijklmnop mailwhy check works@contoso.test --server smtp=127.0.0.1:"
+        )
+        assert line.endswith(f"--ca-file {servers.ca_file} --as-of 2026-11-22")
+        assert len(list(curl_lines(servers, "bulk@hve.test", "x"))) == 1
+        for each in (swaks_line(servers, "works@contoso.test", "abcdefghijklmnop"),
+                     python_line(servers, "works@contoso.test", "abcdefghijklmnop")):  # fmt: skip
+            child = await asyncio.create_subprocess_shell(each, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            out, _ = await asyncio.wait_for(child.communicate(), 50)
+            if b"not found" not in out:
+                assert child.returncode == 0, out
+                assert b"235" in out
+        assert len(ready(servers)["accounts"]) > 40
+
+
+def test_replaying_a_dialogue(tmp_path: Path) -> None:
+    file = tmp_path / "session.txt"
+    file.write_text("# protocol: pop\nS: +OK recorded\nC: USER x\nS: +OK\nC: PASS\nS: -ERR no\n")
+    with started(tmp_path, "--replay", str(file)) as (data, _):
+        where = data["servers"][0]
+        assert where["protocol"] == "pop"
+        with socket.create_connection((where["host"], where["port"]), timeout=20) as sock:
+            sock.sendall(b"USER me\r\nPASS it\r\n")
+            said = b""
+            while more := sock.recv(4096):
+                said += more
+        assert said == b"+OK recorded\r\n+OK\r\n-ERR no\r\n"
+
+
+def test_recordings(tmp_path: Path) -> None:
+    file = tmp_path / "check.json"
+    steps = [
+        {"stage": "greeting", "reply": {"lines": ["220 hi"]}},
+        {"stage": "capabilities", "sent": "EHLO", "reply": {"lines": ["250-hi", "250 STARTTLS"]}},
+        {"stage": "tls", "sent": "STARTTLS", "reply": None},
+        {"stage": "auth", "sent": "AUTH LOGIN", "reply": {"lines": ["535 no"]}},
+    ]
+    file.write_text(json.dumps({"diagnoses": [{"target": {"protocol": "smtp"}, "steps": steps}]}))
+    (recording,) = read(file)
+    assert [who for who, _ in recording.lines] == ["S", "C", "S", "S", "C", "S", "TLS", "C", "S"]
+    file.write_text("{}")
+    with pytest.raises(BadRecordingError, match="not the JSON of a mailwhy check"):
+        read(file)
+    with pytest.raises(BadRecordingError, match="line 1: expected S:, C: or TLS"):
+        from_text("hello")
+    with pytest.raises(BadRecordingError, match="protocol must be"):
+        from_text("# protocol: ftp\nS: x")
+
+
+def test_beyond_loopback_it_warns() -> None:
+    done = CliRunner().invoke(command, ["--listen", "192.0.2.1"])  # an address that is not ours
+    assert "Warning: listening on 192.0.2.1" in done.output
+    assert done.exit_code == 3
+
+
+# --- the plugin
+
+EXAMPLE = """
+import smtplib, ssl
+import pytest
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_my_program(exchange_online, again):
+    assert exchange_online.attempts == []
+    exchange_online.set("org.security_defaults", True, "contoso.test")
+    where = exchange_online.address("smtp")
+    with smtplib.SMTP(where.host, where.port, "probe.test") as client:
+        client.starttls(context=ssl.create_default_context(cafile=str(exchange_online.ca_file)))
+        with pytest.raises(smtplib.SMTPAuthenticationError, match="security defaults"):
+            client.login("works@contoso.test", exchange_online.secret_of("works@contoso.test"))
+    assert len(exchange_online.attempts) == 1
+"""
+
+
+def test_the_plugin_gives_a_fresh_tenant_to_every_test(tmp_path: Path) -> None:
+    (tmp_path / "test_example.py").write_text(EXAMPLE)
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=55, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+def test_the_plugin_costs_nothing_before_it_is_used() -> None:
+    code = "import sys, mailwhy.mock.plugin; print([m for m in sys.modules if m in ('trustme', 'cryptography', 'mailwhy.mock.servers', 'mailwhy.model')])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_the_thread_ends() -> None:
+    with Running():
+        pass
+    assert not [each for each in threading.enumerate() if each.name == "mailwhy-mock" and not each.daemon]
+
+
+def test_settings_are_documented_by_their_names() -> None:
+    assert {"org.security_defaults", "mailbox.smtp_client_authentication_disabled", "user.mfa"} <= set(names())

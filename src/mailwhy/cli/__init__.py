@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "causes": ("causes", "Browse the handbook of causes."),
     "relay": ("relay", "Stand between an app and the server, and show what the app really says."),
     "rehearse": ("rehearse", "Act like an old device or a library, and show which habit is refused."),
+    "discover": ("discover", "Say which cloud and hosts serve a domain, by DNS."),
+    "paths": ("paths", "Try every port and address without signing in, and say what is in the way."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "config": ("config", "Show where the options of a run come from."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),

@@ -23,12 +23,9 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from .noun import dataclass
+from .noun import dataclass
 
 NAME = "mailwhy.toml"
 SECRETS = frozenset(

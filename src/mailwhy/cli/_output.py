@@ -9,21 +9,27 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ..model import Exit, Knowledge, Outcome
+<<<<<<< HEAD
 from ..report import FORMATS, Options, nagios, render
 from ..report.live import Live
 from ._ends import silence
+=======
+from ..noun import dataclass
+from ..report import FORMATS, Options, render
+
+if TYPE_CHECKING:
+    from ..report.live import Live
+>>>>>>> speed
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",
@@ -69,6 +75,8 @@ class Output:
 
     def live(self) -> Live:
         """What to call after each stage: progress on standard error, where that is a terminal and -q was not said."""
+        from ..report.live import Live
+
         progress = Live(sys.stderr, color=wants_color(self.color, sys.stderr))
         progress.on = progress.on and self.verbosity >= 0 and self.format == "human"
         return progress
@@ -76,6 +84,8 @@ class Output:
     def status(self, outcome: Outcome) -> int:
         """The exit code; that of a monitoring plug-in where its format is printed."""
         if self.format == "nagios" and outcome.exit is not Exit.CANCELLED:
+            from ..report import nagios
+
             return nagios.status(outcome, self.options())
         return int(outcome.exit)
 
@@ -132,6 +142,8 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
 
     Raises UsageError where something stands there already (without `overwrite`) or the system refuses.
     """
+    import tempfile
+
     try:
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..model import Kind, Protocol
+from ..noun import dataclass
 from ..reply import ENCODED_NAME, front_end
 from .scrub import user_told
 from .shape import Shape, fold

@@ -19,17 +19,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..model import Exit, Knowledge, Outcome
-<<<<<<< HEAD
-from ..report import FORMATS, Options, nagios, render
-from ..report.live import Live
-from ._ends import silence
-=======
 from ..noun import dataclass
 from ..report import FORMATS, Options, render
+from ._ends import silence
 
 if TYPE_CHECKING:
     from ..report.live import Live
->>>>>>> speed
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",

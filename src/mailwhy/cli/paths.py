@@ -11,7 +11,7 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
-from .check import detour, server
+from ._where import detour, server
 
 if TYPE_CHECKING:
     from ..discover import Resolver

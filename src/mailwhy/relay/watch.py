@@ -82,6 +82,7 @@ class Watch:
         self.upgrading = False  # STARTTLS was sent, its answer is awaited
         self.upgrade = False  # ... and it was yes: TLS begins with the next octet
         self.app_secured = False
+        self._wordless = False  # the app has said nothing since TLS
         self.server_secured = False
         self.kind: Kind | None = None
         self.login: str | None = None
@@ -108,6 +109,7 @@ class Watch:
     def client(self, data: bytes) -> int:
         """Octets of the app. How many of them go on now: fewer than all where STARTTLS ended a line among them."""
         at = 0
+        self._wordless = False
         while at < len(data) and not self.lost:
             if self.skip_client:
                 step = min(self.skip_client, len(data) - at)
@@ -147,7 +149,7 @@ class Watch:
     def secured(self, *, app: bool, seen: dict[str, JsonValue]) -> None:
         """A handshake that went well, with the app or with the server."""
         if app:
-            self.app_secured = True
+            self.app_secured = self._wordless = True
         else:
             self.server_secured = True
         if app and self.upgradable:
@@ -168,6 +170,11 @@ class Watch:
         """The session is over; `fault` where the server or the way to it ended it."""
         if "app.tls_on_clear_port" in self.habits:
             self.failed(Stage.TLS, Fault.TLS_NOT_SPOKEN)
+            return
+        if self._wordless and fault is None and all(step.ok for step in self.steps):
+            # some TLS libraries end the handshake before they look at the certificate
+            self.habit("rejects_certificate")
+            self.failed(Stage.TLS, Fault.TLS_UNTRUSTED, side="app")
             return
         waiting = next((asked for asked in self.asked if asked.verb not in self.goodbyes), None)
         if waiting:

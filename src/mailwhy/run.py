@@ -167,7 +167,10 @@ def judge(
 
 
 class Check:
-    """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far."""
+    """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far.
+
+    others: what was seen of the account's further protocols before, and is not asked again; judged with the rest
+    """
 
     def __init__(
         self,
@@ -186,6 +189,7 @@ class Check:
         force: bool = False,
         on_step: Observer | None = None,
         knowledge: Knowledge | None = None,
+        others: Sequence[Attempt] = (),
     ) -> None:
         from .net import Recorder
 
@@ -203,6 +207,7 @@ class Check:
         self.ledger = ledger
         self.force = force
         self.on_step = on_step
+        self.others = tuple(others)
         self._sent: dict[Target, SignIn] = {}
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
@@ -322,8 +327,10 @@ class Check:
         )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
-        """One diagnosis a target, in the order of the targets."""
+        """One diagnosis a target, in the order of the targets (with `others`: of the protocols)."""
         attempts = [recorder.attempt for recorder in self.recorders]
+        if self.others:
+            attempts = sorted([*attempts, *self.others], key=lambda a: list(Protocol).index(a.target.protocol))
         return diagnose.diagnose(attempts, self.account, self.knowledge, self.as_of, self.facts, self.signs)
 
 

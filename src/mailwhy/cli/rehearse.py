@@ -30,7 +30,7 @@ from ..targets import of_cloud
 from ._options import as_of_option, facts_option
 from ._output import Output, output_options, print_text
 from ._secret import secret_options, take
-from .check import server
+from ._where import server
 
 if TYPE_CHECKING:
     from ..ledger import SignIn

@@ -370,6 +370,8 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 @pytest.mark.parametrize(
     ("tls", "auth", "cause", "habit"),
     [
+        ("encrypt", "yes", "", ""),
+        ("encrypt", "wrong", "credentials.wrong", ""),
         ("encrypt", "no", "client.no_auth_attempted", "no_auth"),
         ("none", "yes", "client.starttls_required", "no_starttls"),
         ("none", "no", "client.starttls_required", "no_starttls"),
@@ -382,15 +384,24 @@ async def test_postfix_as_a_client(tls: str, auth: str, cause: str, habit: str) 
     async with laid(case) as table:
         home = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
         try:
-            given = {"port": table.relay.port, "ca": table.servers.ca_file, "tls": tls, "auth": auth}
-            given |= {"login": LOGIN, "secret": table.servers.secret_of(LOGIN)}
+            secret = "not-the-right-one" if auth == "wrong" else table.servers.secret_of(LOGIN)
+            given = {
+                "port": table.relay.port,
+                "ca": table.servers.ca_file,
+                "tls": tls,
+                "login": LOGIN,
+                "secret": secret,
+            }
+            given["auth"] = "no" if auth == "no" else "yes"
             async with client_postfix(home, MAIN.format(**given)):
                 await ran(["/usr/sbin/sendmail", "-C", str(home), "-f", LOGIN, "b@example.net"], home)
                 seen = await table.last()
+                taken = len(table.servers.world.store.messages)
         finally:
             shutil.rmtree(home, ignore_errors=True)
-    assert judged(seen)[0] == cause, f"{seen.dialogue}\n{sorted(seen.attempt.facts)}"
-    assert f"app.{habit}" in seen.attempt.facts
+    assert (judged(seen) or [""])[0] == cause, f"{seen.dialogue}\n{sorted(seen.attempt.facts)}"
+    assert not habit or f"app.{habit}" in seen.attempt.facts
+    assert taken == (0 if cause else 1)
 
 
 @contextlib.asynccontextmanager

@@ -83,6 +83,7 @@ class Watch:
         self.upgrade = False  # ... and it was yes: TLS begins with the next octet
         self.app_secured = False
         self._wordless = False  # the app has said nothing since TLS
+        self._injected = False
         self.server_secured = False
         self.kind: Kind | None = None
         self.login: str | None = None
@@ -140,6 +141,9 @@ class Watch:
             at = end
             if found:
                 self.server_line(found[0])
+                if self.upgrade and at < len(data):
+                    self._injected = True  # clear text behind the answer to STARTTLS
+                    return
 
     @property
     def lost(self) -> bool:
@@ -154,12 +158,15 @@ class Watch:
             self.server_secured = True
         if app and self.upgradable:
             self.note("TLS", "")
-        self.step(Stage.TLS, seen={**seen, "side": "app" if app else "server"})
+        more = {"injected": True} if self._injected and not app else {}
+        self.step(Stage.TLS, seen={**seen, **more, "side": "app" if app else "server"})
 
     @property
     def due(self) -> bool:
         """The server owes the app an answer."""
-        return not self.sending and not self.lost and any(asked.verb not in self.goodbyes for asked in self.asked)
+        if self.sending or self.lost:
+            return False
+        return self.skip_server > 0 or any(asked.verb not in self.goodbyes for asked in self.asked)
 
     @property
     def sending(self) -> bool:

@@ -11,8 +11,9 @@ import click
 
 from ..diagnose import consumer_cloud
 from ..knowledge import load
-from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
+from ..model import Account, Exit, Fault, Kind, Knowledge, Notice, Outcome, Protocol, Stage, Target
 from ..targets import BadServerError, of_cloud, parse_server
+from ._dns import resolver_option
 from ._options import as_of_option, facts_option, kind_option, protocols
 from ._output import Output, output_options
 from ._secret import secret_options, take
@@ -63,6 +64,14 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
 @click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--send-to",
+    is_flag=False,
+    flag_value="",
+    metavar="[RECIPIENT]",
+    help="Then send one marked message, to yourself or RECIPIENT; takes one more sign-in.",
+)
+@resolver_option
 @kind_option
 @as_of_option
 @facts_option
@@ -74,7 +83,8 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.
 
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
-    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
+    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail, unless --send-to asks for it:
+    Exchange tells only after a message whether the account may send as this sender, and whether it is over a limit.
     """
     knowledge = load()
     kind = Kind(given["credential"] or "password")
@@ -99,10 +109,11 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
         facts=(*given["facts"], *ready.facts),
         ledger=Ledger(),
         force=given["force"],
+        send_to=_recipient(given["send_to"], account),
         on_step=output.live(),
         knowledge=knowledge,
     )
-    outcome = perform(run)
+    outcome = with_names(perform(run), given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
@@ -117,6 +128,42 @@ def perform(run: Check) -> Outcome:
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
+
+
+def with_names(outcome: Outcome, resolver: tuple[str, int] | None) -> Outcome:
+    """Where a look-up failed: what DNS says of that name, as notices. Elsewhere DNS is not asked."""
+    failed = [d.attempt.failed for d in outcome.diagnoses]
+    hosts = {
+        diagnosis.attempt.target.host: None
+        for diagnosis, step in zip(outcome.diagnoses, failed, strict=True)
+        if step and step.stage is Stage.DNS and step.fault is not Fault.CANCELLED and not step.seen.get("addresses")
+    }
+    if not hosts or outcome.exit is Exit.CANCELLED:
+        return outcome
+    import asyncio
+
+    from ..discover import Resolver, explain_name
+
+    async def ask() -> list[Notice]:
+        names = await asyncio.gather(*(explain_name(host or "", Resolver(resolver, 3.0)) for host in hosts))
+        return [notice for naming in names for notice in naming.notices]
+
+    try:
+        found = asyncio.run(ask())
+    except KeyboardInterrupt:
+        return outcome
+    learned = {notice.text: notice for notice in found}.values()
+    return dataclasses.replace(outcome, notices=(*outcome.notices, *learned))
+
+
+def _recipient(given: str | None, account: Account) -> str | None:
+    """Whom the message of --send-to goes to: the account's own address where none is named."""
+    if given is None:
+        return None
+    recipient = given or account.mailbox or ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
+        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
+    return recipient
 
 
 def _cloud(named: str | None, account: Account, knowledge: Knowledge) -> str:

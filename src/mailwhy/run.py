@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ from .model import (
     Attempt,
     Credential,
     Diagnosis,
+    Exit,
     Fault,
+    JsonValue,
     Kind,
     Knowledge,
+    Notice,
     Outcome,
     Password,
     Protocol,
@@ -34,6 +38,8 @@ from .model import (
     Stage,
     Step,
     Target,
+    Verdict,
+    from_plain,
 )
 from .paste import Found
 from .paste import read as read_paste
@@ -146,6 +152,28 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
         return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None  # cut, or changed by hand: then it is read like any other paste
+
+
+def again(report: JsonValue, knowledge: Knowledge, signs: Signs) -> Outcome:
+    """The outcome that a report of ours tells of: its evidence read anew, its verdict and exit code as they were.
+
+    NotPlainError, KeyError or ValueError where it was changed by hand.
+    """
+    account, attempts = attempts_of(report)
+    outside = frozenset(map(str, report["facts"]))
+    diagnoses = diagnose.diagnose(attempts, account, knowledge, report["as_of"], outside, signs)
+    found = diagnose.outcome(
+        report["command"],
+        account,
+        diagnoses,
+        knowledge,
+        report["as_of"],
+        outside=outside,
+        started=report["started"],
+        finished=report["finished"],
+        notices=[from_plain(Notice, notice) for notice in report["notices"]],
+    )
+    return replace(found, verdict=Verdict(report["verdict"]), exit=Exit(report["exit"]))
 
 
 class Check:

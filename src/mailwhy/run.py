@@ -12,7 +12,6 @@ asyncio, ssl and the probes are imported inside `check`: `explain` must not pay 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -140,6 +139,8 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
         return None
+    import json
+
     try:
         plain = json.loads(data)
         account, attempts = attempts_of(plain)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -57,7 +56,11 @@ class Output:
     def options(self, stream: TextIO | None = None) -> Options:
         """Options for one stream; for a file (None): 80 columns, no colour."""
         color = False if stream is None else wants_color(self.color, stream)
-        width = get_terminal_size().columns if stream is not None and _is_terminal(stream) else 80
+        width = 80
+        if stream is not None and _is_terminal(stream):
+            from shutil import get_terminal_size
+
+            width = get_terminal_size().columns
         return Options(width=width, color=color, verbosity=self.verbosity, utc_offset=local_offset())
 
     def write(self, outcome: Outcome, knowledge: Knowledge, stream: TextIO | None = None) -> None:

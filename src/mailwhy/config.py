@@ -83,7 +83,10 @@ def default_path() -> Path:
         return (base if base.is_absolute() else home / ".config") / "mailwhy" / NAME
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    try:
+        return Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers: there is no such file
+        return Path(os.devnull, NAME)
 
 
 def load(path: Path | None, profile: str | None, commands: Collection[str]) -> Config:

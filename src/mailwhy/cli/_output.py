@@ -20,6 +20,7 @@ import click
 from ..model import Exit, Knowledge, Outcome
 from ..noun import dataclass
 from ..report import FORMATS, Options, render
+from ._ends import silence
 
 if TYPE_CHECKING:
     from ..report.live import Live
@@ -67,7 +68,7 @@ class Output:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out = stream or sys.stdout
+        out: TextIO | None = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
@@ -172,8 +173,13 @@ def _place(aside: Path, path: Path, overwrite: bool) -> None:
         aside.replace(path)
 
 
-def print_text(text: str, stream: TextIO) -> None:
-    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right."""
+def print_text(text: str, stream: TextIO | None) -> None:
+    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right, and so is no stream.
+
+    Raises OSError where there is no room.
+    """
+    if stream is None:  # standard output was closed before we began
+        return
     encoding = stream.encoding or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
@@ -183,24 +189,16 @@ def print_text(text: str, stream: TextIO) -> None:
         silence(stream)
 
 
-def silence(stream: TextIO) -> None:
-    """Points a broken stream to nowhere, so that the interpreter's own flush at the end stays quiet."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def wants_color(chosen: bool | None, stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_color(chosen: bool | None, stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """--color decides; else NO_COLOR (any value but empty), TERM=dumb, and whether the stream is a terminal."""
     if chosen is not None:
         return chosen
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and _is_terminal(stream)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 

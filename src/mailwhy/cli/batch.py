@@ -28,7 +28,7 @@ from ._options import as_of_option, kind_option, protocols
 from ._output import write_file
 from ._secret import no_more_arguments
 from ._signals import end_like_ctrl_c
-from .check import _cloud, _targets, _way, detour, server
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..probe import Way
@@ -129,7 +129,7 @@ class Plan:
         self.knowledge = knowledge
         self.environment = Environment()
         self.environment.claim(*secrets.VARIABLES.values())
-        self.way: Way = _way({"family": None, "source": None, "ehlo": None, **given})
+        self.way: Way = way_of(given)
         self.sources = [name for name in SOURCES if given[name]]
         if len(self.sources) > 1:
             raise click.UsageError("Give one of --password-file, --password-command and --keyring-service.", self.ctx)
@@ -149,8 +149,8 @@ class Plan:
     def targets(self, row: Row) -> tuple[Target, ...]:
         """The servers of a row. Raises BadParameter or BadServerError."""
         servers = tuple(parse_server(text) for text in row.servers) or self.given["servers"]
-        cloud = _cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
-        return _targets(servers, row.only or self.given["only"], cloud, self.knowledge)
+        cloud = cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
+        return targets_of(servers, row.only or self.given["only"], cloud, self.knowledge)
 
     def accept(self, found: batch.rows.Survey) -> None:
         """Refuses a list with mistakes, or that looks stolen; says what is odd. Raises UsageError."""
@@ -221,7 +221,7 @@ class Plan:
             sender=row.sender or row.address,
             kind=kind,
             targets=self.targets(row),
-            cloud=_cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
+            cloud=cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
             way=self.way,
             insist=self.given["insist"],
             asked=row.only or self.given["only"] or (),

@@ -241,8 +241,9 @@ class Wire(asyncio.Protocol):
 
         after_reply: the server has just agreed to STARTTLS; whatever followed in clear text was injected.
         """
+        late = bool(self._lines or self._buffer)  # what came before the question is unasked, and not this
         self._set_aside()
-        if self._unasked or self._buffer:
+        if late:
             rest, self._buffer = bytes(self._buffer[:LINE]), bytearray()
             self._unasked += [rest] if rest else []
             if after_reply:

@@ -303,9 +303,9 @@ async def test_a_foreign_alphabet_needs_smtputf8() -> None:
     assert (await step_of(script, to=to)).seen["at"] == "RCPT TO"
 
 
-async def test_nobody_there(unused_tcp_port: int) -> None:
+async def test_nobody_there(refused_port: int) -> None:
     who = credential()
-    recorder = Recorder(parse_server(f"smtp=127.0.0.1:{unused_tcp_port}/none"), who.kind)
+    recorder = Recorder(parse_server(f"smtp=127.0.0.1:{refused_port}/none"), who.kind)
     await send(recorder, who, way(2), "PLAIN", OTHER)
     assert recorder.attempt.steps[0].fault is Fault.REFUSED
 

@@ -85,7 +85,7 @@ class _Sending:
         except ValueError:  # aiosmtplib quotes what it would not send
             raise Failed(Fault.UNENCODABLE) from None
         finally:  # at once: a graceful end of TLS would outlive this run
-            if smtp.transport:
+            if isinstance(smtp.transport, asyncio.Transport):
                 smtp.transport.abort()
             smtp.close()
             await asyncio.sleep(0)  # the loop closes an aborted socket in its next turn

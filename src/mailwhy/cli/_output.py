@@ -65,7 +65,9 @@ class Output:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out: TextIO | None = stream or sys.stdout
+        out = stream or sys.stdout
+        if out is None:  # the caller closed standard output: the exit code is all that is wanted
+            return
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
@@ -112,9 +114,13 @@ def collect(values: Mapping[str, Any]) -> Output:
 
 def refuse_existing(output: Output) -> None:
     """Before any work is done: a file that is there already is not replaced without `--overwrite`."""
-    for path, _ in output.files:
+    for number, (path, _) in enumerate(output.files):
         if path.is_dir():
             raise click.UsageError(f"--output {path}: that is a folder")
+        if any(path == other for other, _ in output.files[:number]):
+            raise click.UsageError(f"--output {path}: named twice")
+        if is_device(path):
+            continue
         if os.path.lexists(path) and not output.overwrite:
             raise click.UsageError(f"--output {path}: there already; --overwrite replaces it")
         if not path.parent.is_dir():
@@ -124,6 +130,8 @@ def refuse_existing(output: Output) -> None:
 def _file(spec: str) -> tuple[Path, str]:
     """`FILE`, its ending says the format; or `FORMAT=FILE`."""
     before, sign, after = spec.partition("=")
+    if "-" in (spec, after):
+        raise click.UsageError(f"--output {spec}: what goes to standard output is chosen with --format")
     if sign and after and before in FORMATS:
         return Path(after), before
     format_ = SUFFIXES.get(Path(spec).suffix.lower())
@@ -135,11 +143,16 @@ def _file(spec: str) -> tuple[Path, str]:
 def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes beside `path`, mode 0600, and puts the file in place in one step; never half a file.
 
-    Raises UsageError where something stands there already (without `overwrite`) or the system refuses.
+    A device or a pipe is written into. Raises UsageError where something stands there already (without `overwrite`)
+    or the system refuses.
     """
     import tempfile
 
     try:
+        if is_device(path):
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as device:
+                device.write(text)
+            return
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -154,6 +167,12 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
         raise click.UsageError(f"--output {path}: there already; --overwrite replaces it") from None
     except OSError as why:
         raise click.UsageError(f"--output {path}: {why.strerror or why}") from None
+
+
+def is_device(path: Path) -> bool:
+    """/dev/stdout, a terminal, a named pipe: nothing that a file may take the place of."""
+    stream = str(path) in ("/dev/stdout", "/dev/stderr") or str(path.parent) in ("/dev/fd", "/proc/self/fd")
+    return stream or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _place(aside: Path, path: Path, overwrite: bool) -> None:

@@ -372,3 +372,10 @@ def test_no_variable_and_no_file_sends_mail(exchange_online: Running, monkeypatc
 def test_what_is_no_address(exchange_online: Running) -> None:
     assert run(exchange_online, "works@contoso.test", "--send-to=nobody").exit_code == 2
     assert exchange_online.attempts == []
+
+
+def test_a_message_is_not_sent_again_and_again(exchange_online: Running) -> None:
+    result = run(exchange_online, "works@contoso.test", "--until-pass", "--send-to")
+    assert result.exit_code == 2
+    assert "sent once" in " ".join(result.output.split())
+    assert exchange_online.attempts == []

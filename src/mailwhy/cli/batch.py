@@ -27,7 +27,7 @@ from ..report import json as report
 from ..secrets import Environment, NoSecretError, Taken
 from ..signs import Signs
 from ..targets import BadServerError, parse_server
-from ._options import as_of_option, kind_option, protocols
+from ._options import as_of_option, complete_cloud, complete_protocols, kind_option, protocols
 from ._output import Output, file_of, local_offset, refuse_existing, write_file
 from ._where import cloud_of, detour, server, targets_of, way_of
 
@@ -57,10 +57,18 @@ SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a
 @click.option("--password-file", metavar="PATH", help="For rows that name no source; {login} stands for the login.")
 @click.option("--password-command", metavar="CMD", help="The same with a command, run without a shell.")
 @click.option("--keyring-service", metavar="NAME", help="The same with the system's keyring.")
-@click.option("--only", type=protocols, metavar="PROTOCOLS", help="Test only these: smtp,imap,pop.")
+@click.option(
+    "--only",
+    type=protocols,
+    shell_complete=complete_protocols,
+    metavar="PROTOCOLS",
+    help="Test only these: smtp,imap,pop.",
+)
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
 @click.option(
-    "--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can."
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can.",
 )
 @click.option("--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own.")
 @click.option("--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address.")

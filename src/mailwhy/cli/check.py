@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from ..knowledge import load
 from ..model import Account, Attempt, Exit, Kind, Outcome, Target
-from ._options import as_of_option, duration, facts_option, kind_option, protocols
+from ._options import as_of_option, complete_cloud, complete_protocols, duration, facts_option, kind_option, protocols
 from ._output import Output, monitor_options, output_options
 from ._secret import secret_options, take
 from ._where import cloud_of, detour, server, targets_of, way_of
@@ -31,11 +31,16 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option(
     "--only",
     type=protocols,
+    shell_complete=complete_protocols,
     metavar="PROTOCOLS",
     help="Test only these, and each whatever the others say: smtp,imap,pop.",
 )
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
-@click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.")
+@click.option(
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.",
+)
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )

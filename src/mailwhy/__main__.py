@@ -12,9 +12,14 @@ def main() -> None:
 
         sys.stdout.write(f"mailwhy {__version__}\n")
         return
-    from .cli import main as cli
+    try:
+        from .cli import main as cli
+        from .cli._signals import end_like_ctrl_c
 
-    cli()
+        end_like_ctrl_c()
+        cli()
+    except KeyboardInterrupt:  # before click was there to take it
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,8 @@ from .model import (
     Attempt,
     Credential,
     Diagnosis,
-    Exit,
     Fault,
-    JsonValue,
+    Judged,
     Kind,
     Knowledge,
     Notice,
@@ -39,8 +37,6 @@ from .model import (
     Stage,
     Step,
     Target,
-    Verdict,
-    from_plain,
 )
 from .paste import Found
 from .paste import read as read_paste
@@ -75,6 +71,7 @@ async def check(
     facts: Iterable[str] = (),
     ledger: Ledger | None = None,
     force: bool = False,
+    send_to: str | None = None,
     on_step: Observer | None = None,
     knowledge: Knowledge | None = None,
 ) -> Outcome:
@@ -86,6 +83,7 @@ async def check(
     insist          IMAP and POP sign in whatever SMTP answered; `asked`: protocols the caller wants by name
     as_of           ISO date for which the calendar is read; today (UTC) unless given
     ledger, force   remembers refused sign-ins and holds further ones back, unless forced
+    send_to         when SMTP has signed in: send one marked message to this address, which takes one more sign-in
     on_step         called with each finished step, in order per target
 
     Failures of servers and networks are values in the Outcome. Raises only what the caller did wrong
@@ -104,6 +102,7 @@ async def check(
         facts=facts,
         ledger=ledger,
         force=force,
+        send_to=send_to,
         on_step=on_step,
         knowledge=knowledge,
     )
@@ -155,26 +154,22 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
         return None  # cut, or changed by hand: then it is read like any other paste
 
 
-def again(report: JsonValue, knowledge: Knowledge, signs: Signs) -> Outcome:
-    """The outcome that a report of ours tells of: its evidence read anew, its verdict and exit code as they were.
-
-    NotPlainError, KeyError or ValueError where it was changed by hand.
-    """
-    account, attempts = attempts_of(report)
-    outside = frozenset(map(str, report["facts"]))
-    diagnoses = diagnose.diagnose(attempts, account, knowledge, report["as_of"], outside, signs)
-    found = diagnose.outcome(
-        report["command"],
-        account,
-        diagnoses,
-        knowledge,
-        report["as_of"],
-        outside=outside,
-        started=report["started"],
-        finished=report["finished"],
-        notices=[from_plain(Notice, notice) for notice in report["notices"]],
-    )
-    return replace(found, verdict=Verdict(report["verdict"]), exit=Exit(report["exit"]))
+def judge(
+    command: str,
+    attempts: Sequence[Attempt],
+    account: Account,
+    *,
+    as_of: str | None = None,
+    facts: Iterable[str] = (),
+    knowledge: Knowledge | None = None,
+) -> Outcome:
+    """What attempts that somebody else has made come to: an app's, as the relay or `rehearse` saw them."""
+    known = knowledge or load()
+    day = as_of or datetime.now(UTC).date().isoformat()
+    outside = frozenset(facts)
+    diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
+    started = min((a.started for a in attempts if a.started), default=None)
+    return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
 
 
 class Check:
@@ -198,6 +193,7 @@ class Check:
         facts: Iterable[str] = (),
         ledger: Ledger | None = None,
         force: bool = False,
+        send_to: str | None = None,
         on_step: Observer | None = None,
         knowledge: Knowledge | None = None,
         others: Sequence[Attempt] = (),
@@ -217,9 +213,11 @@ class Check:
         self.facts = frozenset(facts)
         self.ledger = ledger
         self.force = force
+        self.send_to = send_to
         self.on_step = on_step
         self.others = tuple(others)
         self._sent: dict[Target, SignIn] = {}
+        self._told: list[Notice] = []
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
@@ -247,6 +245,33 @@ class Check:
             await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
         finally:
             self._answered[recorder.target].set()
+        if self.send_to and recorder.target.protocol is Protocol.SMTP:
+            await self._send(recorder, way, self.send_to)
+
+    async def _send(self, recorder: Recorder, way: Way, recipient: str) -> None:
+        """One message, where SMTP has let us in; the ledger is asked and told as for any sign-in."""
+        attempt = recorder.attempt
+        if self.credential is None or attempt.failed or not attempt.ok(Stage.AUTH):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: SMTP did not let us in.")
+            return
+        if held := self._held_by_ledger(attempt):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: {held}")
+            return
+        from .send import send
+
+        await send(recorder, self.credential, way, str(attempt.stage(Stage.AUTH)[-1].seen["mechanism"]), recipient)
+        step = recorder.attempt.steps[-1]
+        refused = str(step.seen.get("at", "")).startswith("AUTH")
+        sign_in = self._sent.pop(recorder.target, None)
+        if self.ledger and sign_in:
+            self.ledger.note(sign_in, Judged.UNKNOWN if refused else Judged.ACCEPTED, datetime.now(UTC))
+        what = "was accepted" if step.ok else f"was not accepted (at {step.seen.get('at')})"
+        said = f": {step.reply.line}" if step.reply else ""
+        text = f"A test message to {recipient} {what}{said}. It took one more sign-in on a connection of its own."
+        self._tell("send.message", text)
+
+    def _tell(self, id_: str, text: str) -> None:
+        self._told.append(Notice(id_, text))
 
     def _watch(self, target: Target, step: Step) -> None:
         if step.stage is Stage.AUTH:
@@ -335,7 +360,7 @@ class Check:
             outside=self.facts,
             started=self.started,
             finished=self.finished or _now(),
-            notices=self.ledger.notices if self.ledger else (),
+            notices=(*self._told, *(self.ledger.notices if self.ledger else ())),
         )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ..model import Exit, Knowledge, Outcome
-from ..report import FORMATS, Options, nagios, render
-from ..report.live import Live
+from ..noun import dataclass
+from ..report import FORMATS, Options, render
+from ._ends import silence
+
+if TYPE_CHECKING:
+    from ..report.live import Live
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",
@@ -67,10 +70,14 @@ class Output:
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
         out = stream or sys.stdout
+        if out is None:  # the caller closed standard output: the exit code is all that is wanted
+            return
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
         """What to call after each stage: progress on standard error, where that is a terminal and -q was not said."""
+        from ..report.live import Live
+
         progress = Live(sys.stderr, color=wants_color(self.color, sys.stderr))
         progress.on = progress.on and self.verbosity >= 0 and self.format == "human"
         return progress
@@ -78,6 +85,8 @@ class Output:
     def status(self, outcome: Outcome) -> int:
         """The exit code; that of a monitoring plug-in where its format is printed."""
         if self.format == "nagios" and outcome.exit is not Exit.CANCELLED:
+            from ..report import nagios
+
             return nagios.status(outcome, self.options())
         return int(outcome.exit)
 
@@ -125,9 +134,13 @@ def collect(values: Mapping[str, Any]) -> Output:
 
 def refuse_existing(output: Output) -> None:
     """Before any work is done: a file that is there already is not replaced without `--overwrite`."""
-    for path, _ in output.files:
+    for number, (path, _) in enumerate(output.files):
         if path.is_dir():
             raise click.UsageError(f"--output {path}: that is a folder")
+        if any(path == other for other, _ in output.files[:number]):
+            raise click.UsageError(f"--output {path}: named twice")
+        if is_device(path):
+            continue
         if os.path.lexists(path) and not output.overwrite:
             raise click.UsageError(f"--output {path}: there already; --overwrite replaces it")
         if not path.parent.is_dir():
@@ -137,6 +150,8 @@ def refuse_existing(output: Output) -> None:
 def file_of(spec: str) -> tuple[Path, str]:
     """`FILE`, its ending says the format; or `FORMAT=FILE`."""
     before, sign, after = spec.partition("=")
+    if "-" in (spec, after):
+        raise click.UsageError(f"--output {spec}: what goes to standard output is chosen with --format")
     if sign and after and before in FORMATS:
         return Path(after), before
     format_ = SUFFIXES.get(Path(spec).suffix.lower())
@@ -148,9 +163,16 @@ def file_of(spec: str) -> tuple[Path, str]:
 def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes beside `path`, mode 0600, and puts the file in place in one step; never half a file.
 
-    Raises UsageError where something stands there already (without `overwrite`) or the system refuses.
+    A device or a pipe is written into. Raises UsageError where something stands there already (without `overwrite`)
+    or the system refuses.
     """
+    import tempfile
+
     try:
+        if is_device(path):
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as device:
+                device.write(text)
+            return
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -167,6 +189,12 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
         raise click.UsageError(f"--output {path}: {why.strerror or why}") from None
 
 
+def is_device(path: Path) -> bool:
+    """/dev/stdout, a terminal, a named pipe: nothing that a file may take the place of."""
+    stream = str(path) in ("/dev/stdout", "/dev/stderr") or str(path.parent) in ("/dev/fd", "/proc/self/fd")
+    return stream or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 def _place(aside: Path, path: Path, overwrite: bool) -> None:
     if overwrite:
         aside.replace(path)
@@ -181,8 +209,13 @@ def _place(aside: Path, path: Path, overwrite: bool) -> None:
         aside.replace(path)
 
 
-def print_text(text: str, stream: TextIO) -> None:
-    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right."""
+def print_text(text: str, stream: TextIO | None) -> None:
+    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right, and so is no stream.
+
+    Raises OSError where there is no room.
+    """
+    if stream is None:  # standard output was closed before we began
+        return
     encoding = stream.encoding or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
@@ -192,24 +225,16 @@ def print_text(text: str, stream: TextIO) -> None:
         silence(stream)
 
 
-def silence(stream: TextIO) -> None:
-    """Points a broken stream to nowhere, so that the interpreter's own flush at the end stays quiet."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def wants_color(chosen: bool | None, stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_color(chosen: bool | None, stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """--color decides; else NO_COLOR (any value but empty), TERM=dumb, and whether the stream is a terminal."""
     if chosen is not None:
         return chosen
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and _is_terminal(stream)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 

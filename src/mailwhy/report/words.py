@@ -7,7 +7,6 @@ is shown: a server's text must never act on a terminal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..model import (
@@ -29,6 +28,7 @@ from ..model import (
     Target,
     Verdict,
 )
+from ..noun import dataclass
 from ..pages import at, located, suited
 from ..reply import harmless
 from . import powershell
@@ -162,6 +162,7 @@ def stage_words(step: Step) -> str:
         Stage.TLS: str(seen.get("version", "")).replace("TLSv", ""),
         Stage.CAPABILITIES: "",
         Stage.AUTH: str(seen.get("mechanism", "")),
+        Stage.USE: step.sent if step.sent == "message" else "",  # a real one, sent because it was asked for
     }.get(step.stage, "")
     words = " ".join(part for part in (step.stage.value, clean(detail)) if part)
     if step.ok:

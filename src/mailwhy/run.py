@@ -15,7 +15,6 @@ other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,7 @@ from .model import (
     Attempt,
     Credential,
     Diagnosis,
-    Exit,
     Fault,
-    JsonValue,
     Judged,
     Kind,
     Knowledge,
@@ -40,8 +37,6 @@ from .model import (
     Stage,
     Step,
     Target,
-    Verdict,
-    from_plain,
 )
 from .record import SCHEMA, attempts_of
 from .signs import Signs
@@ -181,28 +176,6 @@ def judge(
     diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
     started = min((a.started for a in attempts if a.started), default=None)
     return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
-
-
-def again(report: JsonValue, knowledge: Knowledge, signs: Signs) -> Outcome:
-    """The outcome that a report of ours tells of: its evidence read anew, its verdict and exit code as they were.
-
-    NotPlainError, KeyError or ValueError where it was changed by hand.
-    """
-    account, attempts = attempts_of(report)
-    outside = frozenset(map(str, report["facts"]))
-    diagnoses = diagnose.diagnose(attempts, account, knowledge, report["as_of"], outside, signs)
-    found = diagnose.outcome(
-        report["command"],
-        account,
-        diagnoses,
-        knowledge,
-        report["as_of"],
-        outside=outside,
-        started=report["started"],
-        finished=report["finished"],
-        notices=[from_plain(Notice, notice) for notice in report["notices"]],
-    )
-    return replace(found, verdict=Verdict(report["verdict"]), exit=Exit(report["exit"]))
 
 
 class Check:

@@ -49,7 +49,38 @@ def fact(text: str) -> str:
 
     near = difflib.get_close_matches(text, list(load().facts), n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    raise click.BadParameter(f"{text!r} is not a known fact{hint}")
+    raise click.BadParameter(f"{text!r} is not a known fact{hint} (`mailwhy causes --facts` lists them)")
+
+
+# What only a person, the tenant's settings or the sign-in log can know; the other facts a run finds out for itself
+HINTS = ("account.", "mfa=", "tenant.", "mailbox.", "signin.", "source.location=")
+
+
+def complete_fact(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell: the facts that are worth giving."""
+    from ..knowledge import load
+
+    return [name.rstrip("*") for name in load().facts if name.startswith(HINTS) and name.startswith(incomplete)]
+
+
+def complete_cloud(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell: the clouds' ids."""
+    from ..knowledge import load
+
+    return [name for name in load().clouds if name.startswith(incomplete)]
+
+
+def complete_cause(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell: the ids of the handbook's pages."""
+    from ..knowledge import handbook
+
+    return [name for name in handbook() if name.startswith(incomplete.casefold())]
+
+
+def complete_protocols(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell: one more protocol behind the commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + p for p in Protocol if p.startswith(last) and p not in before.split(",")]
 
 
 def as_of_option(function: F) -> F:
@@ -61,7 +92,9 @@ def as_of_option(function: F) -> F:
 def facts_option(function: F) -> F:
     """`--fact NAME`, several times: what is known from elsewhere."""
     text = "Something you know from elsewhere, for example mfa=conditional-access. Several times."
-    return click.option("--fact", "facts", type=fact, metavar="FACT", multiple=True, help=text)(function)
+    return click.option(
+        "--fact", "facts", type=fact, metavar="FACT", multiple=True, help=text, shell_complete=complete_fact
+    )(function)
 
 
 def kind_option(function: F) -> F:

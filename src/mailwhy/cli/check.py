@@ -14,7 +14,7 @@ from ..knowledge import load
 from ..model import Account, Attempt, Exit, Kind, Outcome, Target
 from ._dns import resolver_option
 from ._names import with_names
-from ._options import as_of_option, duration, facts_option, kind_option, protocols
+from ._options import as_of_option, complete_cloud, complete_protocols, duration, facts_option, kind_option, protocols
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
@@ -38,11 +38,16 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option(
     "--only",
     type=protocols,
+    shell_complete=complete_protocols,
     metavar="PROTOCOLS",
     help="Test only these, and each whatever the others say: smtp,imap,pop.",
 )
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
-@click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.")
+@click.option(
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.",
+)
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )

@@ -13,7 +13,7 @@ from ..diagnose import consumer_cloud
 from ..knowledge import load
 from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, facts_option, kind_option, protocols
+from ._options import as_of_option, ca_file, facts_option, helo, kind_option, one_line, protocols, seconds, source
 from ._output import Output, output_options
 from ._secret import secret_options, take
 
@@ -40,9 +40,17 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 @click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
-@click.argument("address")
-@click.option("--login", "--auth-user", help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).")
-@click.option("--from", "sender", help="The address that sends, where it is not ADDRESS.")
+@click.argument("address", type=one_line)
+@click.option(
+    "--login",
+    "--auth-user",
+    type=one_line,
+    metavar="NAME",
+    help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).",
+)
+@click.option(
+    "--from", "sender", type=one_line, metavar="ADDRESS", help="The address that sends, where it is not ADDRESS."
+)
 @click.option(
     "--only",
     type=protocols,
@@ -54,15 +62,26 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option(
+    "--timeout",
+    type=seconds(0.1, 600),
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
+)
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--ehlo",
+    "--helo",
+    type=helo,
+    metavar="NAME",
+    help="The name in EHLO (default: an address literal, which Exchange accepts).",
+)
 @kind_option
 @as_of_option
 @facts_option

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mailwhy
@@ -245,6 +245,7 @@ books = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(books, times, st.sampled_from([1, 2]))
 def test_whatever_is_remembered_and_wherever_the_clock_jumps_the_limit_holds(
     book: Book, now: datetime, limit: int

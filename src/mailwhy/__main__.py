@@ -12,10 +12,14 @@ def main() -> None:
 
         sys.stdout.write(f"mailwhy {__version__}\n")
         return
-    from .cli import main as cli
-
     try:
+        from .cli import main as cli
+        from .cli._signals import end_like_ctrl_c
+
+        end_like_ctrl_c()
         cli()
+    except KeyboardInterrupt:  # before click was there to take it
+        sys.exit(130)
     except OSError as why:  # standard output cannot be written: a full disk. Everything else has its own message
         sys.stderr.write(f"Error: {why.strerror or why}\n")
         if sys.stdout:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from .model import (
@@ -37,6 +37,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .noun import dataclass
 from .pages import place_of, suited
 from .signs import Hit, Signs
 

@@ -18,12 +18,9 @@ import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from .noun import dataclass
+from .noun import dataclass
 
 JsonValue = Any  # what json.loads may give; kept loose on purpose, `from_plain` is the check
 

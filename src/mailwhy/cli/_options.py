@@ -32,6 +32,15 @@ def day(text: str) -> str:
         raise click.BadParameter(f"{text!r} is not a date; write it as 2026-11-22") from None
 
 
+def duration(text: str) -> float:
+    """`30s`, `5m`, `2h`, `1h30m` as seconds."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not found or not any(found.groups()):
+        raise click.BadParameter(f"{text!r} is not a duration; write it as 30s, 5m, 2h or 1h30m")
+    hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
 def fact(text: str) -> str:
     """A declared fact; a misspelled one is refused with the nearest names."""
     from ..knowledge import declared, load

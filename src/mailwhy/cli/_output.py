@@ -9,20 +9,22 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ..model import Exit, Knowledge, Outcome
-from ..report import FORMATS, Options, nagios, render
-from ..report.live import Live
+from ..noun import dataclass
+from ..report import FORMATS, Options, render
+from ._ends import silence
+
+if TYPE_CHECKING:
+    from ..report.live import Live
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",
@@ -63,13 +65,13 @@ class Output:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out = stream or sys.stdout
-        if out is None:  # the caller closed standard output: the exit code is all that is wanted
-            return
+        out: TextIO | None = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
         """What to call after each stage: progress on standard error, where that is a terminal and -q was not said."""
+        from ..report.live import Live
+
         progress = Live(sys.stderr, color=wants_color(self.color, sys.stderr))
         progress.on = progress.on and self.verbosity >= 0 and self.format == "human"
         return progress
@@ -77,6 +79,8 @@ class Output:
     def status(self, outcome: Outcome) -> int:
         """The exit code; that of a monitoring plug-in where its format is printed."""
         if self.format == "nagios" and outcome.exit is not Exit.CANCELLED:
+            from ..report import nagios
+
             return nagios.status(outcome, self.options())
         return int(outcome.exit)
 
@@ -140,6 +144,8 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
     A device or a pipe is written into. Raises UsageError where something stands there already (without `overwrite`)
     or the system refuses.
     """
+    import tempfile
+
     try:
         if is_device(path):
             with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as device:
@@ -181,8 +187,13 @@ def _place(aside: Path, path: Path, overwrite: bool) -> None:
         aside.replace(path)
 
 
-def print_text(text: str, stream: TextIO) -> None:
-    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right."""
+def print_text(text: str, stream: TextIO | None) -> None:
+    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right, and so is no stream.
+
+    Raises OSError where there is no room.
+    """
+    if stream is None:  # standard output was closed before we began
+        return
     encoding = stream.encoding or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
@@ -192,24 +203,16 @@ def print_text(text: str, stream: TextIO) -> None:
         silence(stream)
 
 
-def silence(stream: TextIO) -> None:
-    """Points a broken stream to nowhere, so that the interpreter's own flush at the end stays quiet."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def wants_color(chosen: bool | None, stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_color(chosen: bool | None, stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """--color decides; else NO_COLOR (any value but empty), TERM=dumb, and whether the stream is a terminal."""
     if chosen is not None:
         return chosen
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and _is_terminal(stream)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,9 @@ from ..secrets import Environment, NoSecretError, Taken
 from ..targets import BadServerError, parse_server
 from ._options import as_of_option, ca_file, kind_option, protocols, seconds
 from ._output import write_file
-from .check import _cloud, _targets, _way, detour, server
+from ._secret import no_more_arguments
+from ._signals import end_like_ctrl_c
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..probe import Way
@@ -37,7 +38,11 @@ SOURCES = {"password_file": "file", "password_command": "command", "keyring_serv
 SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a path or a command
 
 
-@click.command("batch", epilog="Exit: that of the worst result (1 refused, 3 could not find out, 0 works).")
+@click.command(
+    "batch",
+    epilog="Exit: that of the worst result (1 refused, 3 could not find out, 0 works).",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("list_", metavar="LIST", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--results", type=click.Path(path_type=Path), help="Where results go (default: LIST.results.jsonl).")
 @click.option("--resume", is_flag=True, help="Go on with the results that are there; nothing is tested twice.")
@@ -88,6 +93,7 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     Columns: address; login, from, server, cloud, only, credential; and where the secret is: password-file,
     password-command, password-variable, keyring. A password column works, with a warning.
     """
+    no_more_arguments(ctx)
     plan = Plan(ctx, list_, given, load())
     try:
         found = batch.survey(list_, plan.wrong)
@@ -123,7 +129,7 @@ class Plan:
         self.knowledge = knowledge
         self.environment = Environment()
         self.environment.claim(*secrets.VARIABLES.values())
-        self.way: Way = _way({"family": None, "source": None, "ehlo": None, **given})
+        self.way: Way = way_of(given)
         self.sources = [name for name in SOURCES if given[name]]
         if len(self.sources) > 1:
             raise click.UsageError("Give one of --password-file, --password-command and --keyring-service.", self.ctx)
@@ -143,8 +149,8 @@ class Plan:
     def targets(self, row: Row) -> tuple[Target, ...]:
         """The servers of a row. Raises BadParameter or BadServerError."""
         servers = tuple(parse_server(text) for text in row.servers) or self.given["servers"]
-        cloud = _cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
-        return _targets(servers, row.only or self.given["only"], cloud, self.knowledge)
+        cloud = cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
+        return targets_of(servers, row.only or self.given["only"], cloud, self.knowledge)
 
     def accept(self, found: batch.rows.Survey) -> None:
         """Refuses a list with mistakes, or that looks stolen; says what is odd. Raises UsageError."""
@@ -215,7 +221,7 @@ class Plan:
             sender=row.sender or row.address,
             kind=kind,
             targets=self.targets(row),
-            cloud=_cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
+            cloud=cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
             way=self.way,
             insist=self.given["insist"],
             asked=row.only or self.given["only"] or (),
@@ -251,7 +257,7 @@ def _run(plan: Plan, results: Results, total: int) -> Exit | None:
                 click.echo(json.dumps({"row": row.number, **record}, separators=(",", ":")))
             show()
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_like_ctrl_c()
         try:
             asyncio.run(
                 batch.run(

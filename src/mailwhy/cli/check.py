@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from ..diagnose import consumer_cloud
 from ..knowledge import load
-from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
-from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, ca_file, facts_option, helo, kind_option, one_line, protocols, seconds, source
+from ..model import Account, Attempt, Exit, Kind, Outcome, Target
+from ._options import (
+    as_of_option,
+    ca_file,
+    duration,
+    facts_option,
+    helo,
+    kind_option,
+    one_line,
+    protocols,
+    seconds,
+    source,
+)
 from ._output import Output, output_options
-from ._secret import secret_options, take
+from ._secret import no_more_arguments, secret_options, take
+from ._signals import end_like_ctrl_c
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
-    from ..net import Way
     from ..run import Check
+    from ..waiting import Start, Waiting
+
+SOONEST = 30.0  # seconds between two checks of --until-pass: settings act within minutes, and servers count
 
 
-def server(text: str) -> Target:
-    """`smtp=HOST:PORT/starttls` as a Target."""
-    try:
-        return parse_server(text)
-    except BadServerError as why:
-        raise click.BadParameter(str(why)) from None
-
-
-def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    """curl's `HOST:PORT:ADDRESS:PORT`, IPv6 in brackets."""
-    host = r"(\[[^\]]+\]|[^:\[\]]+)"
-    found = re.fullmatch(rf"{host}:(\d+):{host}:(\d+)", text)
-    if not found:
-        raise click.BadParameter(f"{text!r}: write it as HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
-    return (found[1].strip("[]"), int(found[2])), (found[3].strip("[]"), int(found[4]))
-
-
-@click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
+@click.command(
+    "check",
+    epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("address", type=one_line)
 @click.option(
     "--login",
@@ -86,6 +86,9 @@ def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
 @as_of_option
 @facts_option
 @click.option("--force", is_flag=True, help="Sign in although earlier refusals say not to. Risks a lock-out.")
+@click.option("--until-pass", is_flag=True, help="Check again until it passes, as long as no refusal forbids it.")
+@click.option("--every", type=duration, metavar="TIME", default="5m", show_default=True, help="... so often (30s, 5m).")
+@click.option("--max", "most", type=duration, metavar="TIME", default="2h", show_default=True, help="... so long.")
 @secret_options
 @output_options
 @click.pass_context
@@ -95,84 +98,71 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
     MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
     """
+    no_more_arguments(ctx)
+    refuse_odd_pace(ctx, given)
     knowledge = load()
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
-    cloud = _cloud(given["cloud"], account, knowledge)
-    targets = _targets(given["servers"], given["only"], cloud, knowledge)
-    way = _way(given)
+    cloud = cloud_of(given["cloud"], account, knowledge)
+    targets = targets_of(given["servers"], given["only"], cloud, knowledge)
+    way = way_of(given)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
 
-    run = Check(
-        account,
-        ready.secret,
-        kind=kind,
-        targets=targets,
-        cloud=cloud,
-        way=way,
-        insist=given["insist"] or given["only"] is not None,
-        asked=given["only"] or (),
-        as_of=given["as_of"],
-        facts=(*given["facts"], *ready.facts),
-        ledger=Ledger(),
-        force=given["force"],
-        on_step=output.live(),
-        knowledge=knowledge,
-    )
-    outcome = perform(run)
+    def start(again: Sequence[Target] | None = None, others: Sequence[Attempt] = ()) -> Check:
+        return Check(
+            account,
+            ready.secret,
+            kind=kind,
+            targets=targets if again is None else again,
+            cloud=cloud,
+            way=way,
+            insist=given["insist"] or given["only"] is not None,
+            asked=given["only"] or (),
+            as_of=given["as_of"],
+            facts=(*given["facts"], *ready.facts),
+            ledger=Ledger(),
+            force=given["force"],
+            on_step=output.live() if again is None else None,
+            knowledge=knowledge,
+            others=others,
+        )
+
+    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
 
-def perform(run: Check) -> Outcome:
+def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Before a password is asked for: what --until-pass does not go with. Raises UsageError."""
+    typed = [name for name in ("every", "most") if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if typed and not given["until_pass"]:
+        raise click.UsageError("--every and --max belong to --until-pass", ctx)
+    if given["until_pass"] and given["every"] < SOONEST:
+        raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
+    if given["until_pass"] and given["force"]:
+        raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
+
+
+def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
+    """The checks of `--until-pass`, told on standard error unless -q was said."""
+    from ..waiting import Waiting
+
+    def say(line: str) -> None:
+        if output.verbosity >= 0:
+            click.echo(line, err=True)
+
+    return Waiting(start, every=given["every"], most=given["most"], asked=given["only"] or (), say=say)
+
+
+def perform(run: Check | Waiting) -> Outcome:
     """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130."""
     import asyncio
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_like_ctrl_c()
     try:
         asyncio.run(run.go())
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
-
-
-def _cloud(named: str | None, account: Account, knowledge: Knowledge) -> str:
-    if named and named not in knowledge.clouds:
-        raise click.BadParameter(f"{named!r}: known clouds are {', '.join(knowledge.clouds)}", param_hint="--cloud")
-    return named or consumer_cloud(account.login or "", knowledge) or "worldwide"
-
-
-def _targets(
-    servers: tuple[Target, ...], only: tuple[Protocol, ...] | None, cloud: str, knowledge: Knowledge
-) -> tuple[Target, ...]:
-    """The named servers and no others, or the cloud's; in the order of the protocols."""
-    wanted = only or tuple(Protocol)
-    named = {target.protocol: target for target in servers}
-    if len(named) < len(servers):
-        raise click.BadParameter("name one server a protocol", param_hint="--server")
-    found = tuple(named[p] for p in wanted if p in named) if servers else of_cloud(knowledge.clouds[cloud], wanted)
-    if not found:
-        where = "the servers of --server" if servers else f"the cloud {cloud}"
-        raise click.BadParameter(f"{where} and --only {','.join(wanted)} have nothing in common", param_hint="--only")
-    return found
-
-
-def _way(given: dict[str, Any]) -> Way:
-    import socket
-
-    from ..net import Timeouts, Way
-
-    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-    changes: dict[str, Any] = {
-        "connect_to": dict(given["connect_to"]),
-        "family": families[given["family"]],
-        "source": given["source"],
-        "ca_file": given["ca_file"],
-    }
-    if given["ehlo"]:
-        changes["ehlo"] = given["ehlo"]
-    if given["timeout"]:
-        changes["timeouts"] = Timeouts.all(given["timeout"])
-    return Way(**changes)

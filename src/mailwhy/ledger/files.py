@@ -42,7 +42,12 @@ T = TypeVar("T")
 
 def state_home() -> Path:
     """Where the state is kept: MAILWHY_STATE_DIR, or the platform's place."""
-    return Path(os.environ.get("MAILWHY_STATE_DIR") or platformdirs.user_state_dir("mailwhy", appauthor=False))
+    if named := os.environ.get("MAILWHY_STATE_DIR"):
+        return Path(named)
+    try:
+        return Path(platformdirs.user_state_dir("mailwhy", appauthor=False))
+    except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers
+        return Path("no-home")  # relative, which `_locked` refuses
 
 
 class Ledger:

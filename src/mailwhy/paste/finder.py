@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..model import Protocol, Reply, Sign, Speaker
+from ..noun import dataclass
 from ..reply import TRAILER, harmless, parse
 from ..signs import Signs, squash, word_pattern
 from .text import SOFT, Page

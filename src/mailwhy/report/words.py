@@ -7,7 +7,6 @@ is shown: a server's text must never act on a terminal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..model import (
@@ -29,6 +28,7 @@ from ..model import (
     Target,
     Verdict,
 )
+from ..noun import dataclass
 from ..pages import suited
 from ..reply import harmless
 from . import powershell

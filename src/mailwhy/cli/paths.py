@@ -11,6 +11,7 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
+from ._options import ca_file, source
 from ._where import detour, server
 
 if TYPE_CHECKING:

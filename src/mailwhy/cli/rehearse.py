@@ -27,7 +27,7 @@ from ..model import (
     Verdict,
 )
 from ..targets import of_cloud
-from ._options import as_of_option, facts_option
+from ._options import as_of_option, ca_file, facts_option
 from ._output import Output, output_options, print_text
 from ._secret import secret_options, take
 from ._where import server

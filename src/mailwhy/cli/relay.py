@@ -15,7 +15,7 @@ import click
 from ..knowledge import load
 from ..model import Exit, Knowledge, Outcome, Protocol, Target, Tls
 from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, facts_option
+from ._options import as_of_option, ca_file, facts_option
 from ._output import print_text, wants_color, write_file
 
 if TYPE_CHECKING:

@@ -20,20 +20,6 @@ def main() -> None:
         cli()
     except KeyboardInterrupt:  # before click was there to take it
         sys.exit(130)
-    except OSError as why:  # standard output cannot be written: a full disk. Everything else has its own message
-        sys.stderr.write(f"Error: {why.strerror or why}\n")
-        if sys.stdout:
-            _drop_output()
-        sys.exit(3)
-
-
-def _drop_output() -> None:
-    """What could not be written is not tried again when the interpreter ends."""
-    import os
-
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,10 @@ from .model import (
     Credential,
     Diagnosis,
     Fault,
+    Judged,
     Kind,
     Knowledge,
+    Notice,
     Outcome,
     Password,
     Protocol,
@@ -68,6 +70,7 @@ async def check(
     facts: Iterable[str] = (),
     ledger: Ledger | None = None,
     force: bool = False,
+    send_to: str | None = None,
     on_step: Observer | None = None,
     knowledge: Knowledge | None = None,
 ) -> Outcome:
@@ -79,6 +82,7 @@ async def check(
     insist          IMAP and POP sign in whatever SMTP answered; `asked`: protocols the caller wants by name
     as_of           ISO date for which the calendar is read; today (UTC) unless given
     ledger, force   remembers refused sign-ins and holds further ones back, unless forced
+    send_to         when SMTP has signed in: send one marked message to this address, which takes one more sign-in
     on_step         called with each finished step, in order per target
 
     Failures of servers and networks are values in the Outcome. Raises only what the caller did wrong
@@ -97,6 +101,7 @@ async def check(
         facts=facts,
         ledger=ledger,
         force=force,
+        send_to=send_to,
         on_step=on_step,
         knowledge=knowledge,
     )
@@ -187,6 +192,7 @@ class Check:
         facts: Iterable[str] = (),
         ledger: Ledger | None = None,
         force: bool = False,
+        send_to: str | None = None,
         on_step: Observer | None = None,
         knowledge: Knowledge | None = None,
         others: Sequence[Attempt] = (),
@@ -206,9 +212,11 @@ class Check:
         self.facts = frozenset(facts)
         self.ledger = ledger
         self.force = force
+        self.send_to = send_to
         self.on_step = on_step
         self.others = tuple(others)
         self._sent: dict[Target, SignIn] = {}
+        self._told: list[Notice] = []
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
@@ -239,6 +247,33 @@ class Check:
         finally:
             if self._leads(recorder.target):
                 self._lead_over()
+        if self.send_to and recorder.target.protocol is Protocol.SMTP:
+            await self._send(recorder, way, self.send_to)
+
+    async def _send(self, recorder: Recorder, way: Way, recipient: str) -> None:
+        """One message, where SMTP has let us in; the ledger is asked and told as for any sign-in."""
+        attempt = recorder.attempt
+        if self.credential is None or attempt.failed or not attempt.ok(Stage.AUTH):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: SMTP did not let us in.")
+            return
+        if held := self._held_by_ledger(attempt):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: {held}")
+            return
+        from .send import send
+
+        await send(recorder, self.credential, way, str(attempt.stage(Stage.AUTH)[-1].seen["mechanism"]), recipient)
+        step = recorder.attempt.steps[-1]
+        refused = str(step.seen.get("at", "")).startswith("AUTH")
+        sign_in = self._sent.pop(recorder.target, None)
+        if self.ledger and sign_in:
+            self.ledger.note(sign_in, Judged.UNKNOWN if refused else Judged.ACCEPTED, datetime.now(UTC))
+        what = "was accepted" if step.ok else f"was not accepted (at {step.seen.get('at')})"
+        said = f": {step.reply.line}" if step.reply else ""
+        text = f"A test message to {recipient} {what}{said}. It took one more sign-in on a connection of its own."
+        self._tell("send.message", text)
+
+    def _tell(self, id_: str, text: str) -> None:
+        self._told.append(Notice(id_, text))
 
     def _watch(self, target: Target, step: Step) -> None:
         if step.stage is Stage.AUTH:
@@ -323,7 +358,7 @@ class Check:
             outside=self.facts,
             started=self.started,
             finished=self.finished or _now(),
-            notices=self.ledger.notices if self.ledger else (),
+            notices=(*self._told, *(self.ledger.notices if self.ledger else ())),
         )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:

@@ -7,7 +7,7 @@
 #                                (CI, or a container), else say how to
 set -euo pipefail
 
-servers=(dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond postfix)
+servers=(dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond postfix libsasl2-modules)
 programs=(swaks msmtp fetchmail isync curl jq)
 optional=(chromium)   # renders the HTML report in one test; not every distribution has it under this name
 policy=/usr/sbin/policy-rc.d

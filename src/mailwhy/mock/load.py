@@ -47,12 +47,12 @@ def read(path: Path) -> Tenant:
         tenant: Tenant = from_plain(Tenant, data)
     except NotPlainError as why:
         raise BadTenantError(f"{path.name}: {why}") from None
-    if problem := _problem(tenant):
-        raise BadTenantError(f"{path.name}: {problem}")
+    if wrong := problem(tenant):
+        raise BadTenantError(f"{path.name}: {wrong}")
     return tenant
 
 
-def _problem(tenant: Tenant) -> str:
+def problem(tenant: Tenant) -> str:
     """What the types do not say, in words that mend it; "" where all is well."""
     org = tenant.org
     if (org.service, org.cloud) not in FRONTS:
@@ -67,8 +67,8 @@ def _problem(tenant: Tenant) -> str:
     if policy and policy not in org.authentication_policies:
         return f"org.default_authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
     for address, account in tenant.accounts.items():
-        if problem := _account_problem(tenant, address, account):
-            return f'accounts."{address}"{problem}'
+        if wrong := _account_problem(tenant, address, account):
+            return f'accounts."{address}"{wrong}'
     return ""
 
 

@@ -167,6 +167,7 @@ def stage_words(step: Step) -> str:
         Stage.TLS: str(seen.get("version", "")).replace("TLSv", ""),
         Stage.CAPABILITIES: "",
         Stage.AUTH: str(seen.get("mechanism", "")),
+        Stage.USE: step.sent if step.sent == "message" else "",  # a real one, sent because it was asked for
     }.get(step.stage, "")
     words = " ".join(part for part in (step.stage.value, clean(detail)) if part)
     if step.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import date
@@ -95,6 +96,68 @@ def facts_option(function: F) -> F:
     return click.option(
         "--fact", "facts", type=fact, metavar="FACT", multiple=True, help=text, shell_complete=complete_fact
     )(function)
+
+
+def one_line(text: str) -> str:
+    """Text without control characters, and not empty: an address, a name."""
+    if not text.strip():
+        raise click.BadParameter("it is empty")
+    if not text.isprintable():
+        raise click.BadParameter(f"{text!r} has a control character in it")
+    return text
+
+
+def helo(text: str) -> str:
+    """One printable word of ASCII: what may stand behind EHLO."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise click.BadParameter(f"{text!r}: a host name or an address literal, in ASCII and without blanks")
+    return text
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """A number of seconds in this range. (click's own FloatRange takes nan.)"""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise click.BadParameter(f"{text!r} is not a number of seconds between {least:g} and {most:g}")
+        return value
+
+    parse.__name__ = "seconds"
+    return parse
+
+
+def ca_file(text: str) -> str:
+    """A file that holds at least one CA certificate."""
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+    except ssl.SSLError:
+        raise click.BadParameter(f"{text}: there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)") from None
+    except OSError as why:
+        raise click.BadParameter(f"{text}: {why.strerror or why}") from None
+    return text
+
+
+def source(text: str) -> str:
+    """An IP address of this machine."""
+    import ipaddress
+    import socket
+
+    try:
+        version = ipaddress.ip_address(text).version
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not an IP address") from None
+    try:
+        with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((text, 0))
+    except OSError:
+        raise click.BadParameter(f"{text} is not an address of this machine") from None
+    return text
 
 
 def kind_option(function: F) -> F:

@@ -27,7 +27,7 @@ from ..report.words import SAID
 from ..secrets import Environment, NoSecretError, Taken
 from ..targets import BadServerError, parse_server
 from ._documents import of_many, write_documents
-from ._options import as_of_option, complete_cloud, complete_protocols, kind_option, protocols
+from ._options import as_of_option, ca_file, complete_cloud, complete_protocols, kind_option, protocols, seconds
 from ._output import Output, refuse_existing, write_file
 from ._secret import no_more_arguments
 from ._signals import end_like_ctrl_c
@@ -78,8 +78,8 @@ SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a
 )
 @click.option("--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own.")
 @click.option("--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address.")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage.")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--timeout", type=seconds(0.1, 600), metavar="SECONDS", help="Seconds for each stage.")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--parallel", type=click.IntRange(1, 200), default=10, show_default=True, help="Checks at the same time.")
 @click.option("--per-server", type=click.IntRange(1, 200), default=4, show_default=True, help="... to one server.")
 @click.option(

@@ -14,7 +14,20 @@ from ..knowledge import load
 from ..model import Account, Attempt, Exit, Kind, Outcome, Target
 from ._dns import resolver_option
 from ._names import with_names
-from ._options import as_of_option, complete_cloud, complete_protocols, duration, facts_option, kind_option, protocols
+from ._options import (
+    as_of_option,
+    ca_file,
+    complete_cloud,
+    complete_protocols,
+    duration,
+    facts_option,
+    helo,
+    kind_option,
+    one_line,
+    protocols,
+    seconds,
+    source,
+)
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
@@ -32,9 +45,17 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.",
     context_settings={"allow_extra_args": True},
 )
-@click.argument("address")
-@click.option("--login", "--auth-user", help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).")
-@click.option("--from", "sender", help="The address that sends, where it is not ADDRESS.")
+@click.argument("address", type=one_line)
+@click.option(
+    "--login",
+    "--auth-user",
+    type=one_line,
+    metavar="NAME",
+    help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).",
+)
+@click.option(
+    "--from", "sender", type=one_line, metavar="ADDRESS", help="The address that sends, where it is not ADDRESS."
+)
 @click.option(
     "--only",
     type=protocols,
@@ -52,16 +73,26 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
 @click.option(
-    "--timeout", "-t", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH)."
+    "--timeout",
+    "-t",
+    type=seconds(0.1, 600),
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
 )
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--ehlo",
+    "--helo",
+    type=helo,
+    metavar="NAME",
+    help="The name in EHLO (default: an address literal, which Exchange accepts).",
+)
 @click.option(
     "--send-to",
     is_flag=False,

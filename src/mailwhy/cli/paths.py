@@ -11,6 +11,7 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
+from ._options import ca_file, source
 from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
 )
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @resolver_option
 @place_options
 @click.pass_context

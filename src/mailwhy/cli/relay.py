@@ -15,7 +15,7 @@ import click
 from ..knowledge import load
 from ..model import Exit, Knowledge, Outcome, Protocol, Target, Tls
 from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, facts_option
+from ._options import as_of_option, ca_file, facts_option
 from ._output import print_text, wants_color, write_file
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="Its key (PEM).")
 @click.option("--ca-out", type=click.Path(path_type=Path), help="Write the throw-away authority here, for the app.")
 @click.option("--old-tls", is_flag=True, help="Let TLS 1.0 and 1.1 in on the app's side, to see what comes after.")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write each session to this folder.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Write address and port here when ready.")
 @click.option("--once", is_flag=True, help="End after the first session.")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from needs import need
 from real import postfix
-from real.conftest import need
 from real.process import is_root
 
 from mailwhy import mock

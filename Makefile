@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv servers demo test cover check fmt clean
+.PHONY: help venv servers demo bench test cover check fmt clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -46,6 +46,9 @@ cover: $(STAMP)  ## are the gates and dialogues of the mock tried to the last br
 		--cov=mailwhy.mock --cov-branch --cov-report=
 	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=100 \
 		--include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(strip $(PURE:%=src/mailwhy/mock/%.py)))
+
+bench: $(STAMP)  ## how fast, beside what else there is (the servers of `make servers`; root for the line with a delay)
+	@cd tests && ../$(BIN)/python -m bench.bench
 
 clean:           ## take away what the targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

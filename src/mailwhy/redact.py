@@ -71,14 +71,18 @@ class Redactor:
 
     def _hide(self, bodies: Sequence[str], hidden: list[list[bool]], which: range) -> None:
         """Marks every character of these bodies, read as one text, that belongs to the secret."""
+        several = len(which) > 1
+        joined = "".join(_trimmed(bodies[number]) if several else bodies[number] for number in which)
+        spans = list(self._spans(joined))
+        if not spans:  # nearly always: only then each character's place is worked out
+            return
         places = [
             (number, at)
             for number in which
             for at, char in enumerate(bodies[number])
-            if which.stop - 1 == which.start or not (char.isspace() and at in (0, len(bodies[number]) - 1))
+            if not several or not (char.isspace() and at in (0, len(bodies[number]) - 1))
         ]
-        joined = "".join(bodies[number][at] for number, at in places)
-        for start, end in self._spans(joined):
+        for start, end in spans:
             for number, at in places[start:end]:
                 hidden[number][at] = True
 
@@ -111,7 +115,15 @@ def _fold(text: str) -> str:
     return folded if len(folded) == len(text) else text
 
 
+def _trimmed(body: str) -> str:
+    """Without one blank at either end: a secret goes on behind the line's end."""
+    start, end = int(body[:1].isspace()), len(body) - int(body[-1:].isspace())
+    return body[start : max(start, end)]
+
+
 def _masked(body: str, marks: Sequence[bool]) -> str:
+    if not any(marks):
+        return body
     parts: list[str] = []
     for at, char in enumerate(body):
         if not marks[at]:

@@ -5,15 +5,17 @@
 
 How a sign-in is kept harmless (design: "Signing in without harm"): the three connections are made at once, but
 IMAP and POP hold the secret back until SMTP's AUTH has answered, and do not send it when that answer refuses the
-credential or says that the account is locked. One sign-in a protocol and run, never a retry, never a variant.
+credential or says that the account is locked. Where accounts lock early, each waits for the one before it. One sign-in
+a protocol and run, never a retry, never a variant.
 
-asyncio, ssl and the probes are imported inside `check`: `explain` must not pay for them.
+asyncio, ssl and the probes are imported inside `check`, the reader of pastes inside `explain`: neither pays for the
+other.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,9 @@ from .model import (
     Attempt,
     Credential,
     Diagnosis,
+    Exit,
     Fault,
+    JsonValue,
     Judged,
     Kind,
     Knowledge,
@@ -36,10 +40,9 @@ from .model import (
     Stage,
     Step,
     Target,
+    Verdict,
+    from_plain,
 )
-from .paste import Found
-from .paste import read as read_paste
-from .paste.scrub import scrubbed
 from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud
@@ -124,6 +127,9 @@ def explain(
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
+    from .paste import Found
+    from .paste import read as read_paste
+
     known = load()
     signs = Signs(known.signs.values())
     outside = frozenset(facts)
@@ -137,7 +143,11 @@ def explain(
     as_of = as_of or datetime.now(UTC).date().isoformat()
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
     done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
-    return scrubbed(done) if scrub else done
+    if not scrub:
+        return done
+    from .paste.scrub import scrubbed
+
+    return scrubbed(done)
 
 
 def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
@@ -145,6 +155,8 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
         return None
+    import json
+
     try:
         plain = json.loads(data)
         account, attempts = attempts_of(plain)
@@ -169,6 +181,28 @@ def judge(
     diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
     started = min((a.started for a in attempts if a.started), default=None)
     return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
+
+
+def again(report: JsonValue, knowledge: Knowledge, signs: Signs) -> Outcome:
+    """The outcome that a report of ours tells of: its evidence read anew, its verdict and exit code as they were.
+
+    NotPlainError, KeyError or ValueError where it was changed by hand.
+    """
+    account, attempts = attempts_of(report)
+    outside = frozenset(map(str, report["facts"]))
+    diagnoses = diagnose.diagnose(attempts, account, knowledge, report["as_of"], outside, signs)
+    found = diagnose.outcome(
+        report["command"],
+        account,
+        diagnoses,
+        knowledge,
+        report["as_of"],
+        outside=outside,
+        started=report["started"],
+        finished=report["finished"],
+        notices=[from_plain(Notice, notice) for notice in report["notices"]],
+    )
+    return replace(found, verdict=Verdict(report["verdict"]), exit=Exit(report["exit"]))
 
 
 class Check:
@@ -221,16 +255,14 @@ class Check:
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
         self.finished: str | None = None
-        self._smtp_answered: asyncio.Event | None = None
+        self._answered: dict[Target, asyncio.Event] = {}
 
     async def go(self) -> None:
         """Runs all probes to their end."""
         import asyncio
 
         self.started = _now()
-        self._smtp_answered = asyncio.Event()
-        if not any(self._leads(target) for target in self.targets):
-            self._smtp_answered.set()
+        self._answered = {target: asyncio.Event() for target in self.targets}
         try:
             async with asyncio.TaskGroup() as group:
                 for recorder in self.recorders:
@@ -245,8 +277,7 @@ class Check:
             way = self.way or Way()
             await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
         finally:
-            if self._leads(recorder.target):
-                self._lead_over()
+            self._answered[recorder.target].set()
         if self.send_to and recorder.target.protocol is Protocol.SMTP:
             await self._send(recorder, way, self.send_to)
 
@@ -278,24 +309,28 @@ class Check:
     def _watch(self, target: Target, step: Step) -> None:
         if step.stage is Stage.AUTH:
             self._remember(target, step)
-            if self._leads(target):
-                self._lead_over()
+            self._answered[target].set()
         if self.on_step:
             self.on_step(target, step)
 
-    def _leads(self, target: Target) -> bool:
-        return target.protocol is Protocol.SMTP and not self.insist
+    def _waits_for(self, target: Target) -> list[Target]:
+        """Whose answers come first: SMTP's, unless it is insisted; one after another where accounts lock early."""
+        order = list(Protocol)
+        first = [each for each in self.targets if order.index(each.protocol) < order.index(target.protocol)]
+        if self._locks_early(target):
+            return first
+        return [] if self.insist else [each for each in first if each.protocol is Protocol.SMTP]
 
-    def _lead_over(self) -> None:
-        if self._smtp_answered:
-            self._smtp_answered.set()
+    def _locks_early(self, target: Target) -> bool:
+        cloud = self.knowledge.clouds.get(diagnose.cloud_of(target.host or "", self.knowledge) or "")
+        return bool(cloud and cloud.careful)
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
         """The one hook before a secret leaves this machine: None to go on, else why it is held back."""
-        if self._smtp_answered and not self._leads(attempt.target):
-            await self._smtp_answered.wait()
-            if reason := self._after_smtp():
-                return reason
+        for first in self._waits_for(attempt.target):
+            await self._answered[first].wait()
+        if attempt.target.protocol is not Protocol.SMTP and not self.insist and (reason := self._after_smtp()):
+            return reason
         return self._held_by_ledger(attempt)
 
     def _held_by_ledger(self, attempt: Attempt) -> str | None:
@@ -315,7 +350,7 @@ class Check:
             self.credential.secret,
             address=address,
             cloud=cloud.id if cloud else None,
-            careful=bool(cloud and cloud.careful),
+            careful=self._locks_early(target),
         )
         held = self.ledger.held_back(sign_in, datetime.now(UTC), force=self.force, insist=self.insist)
         if held:
@@ -337,7 +372,7 @@ class Check:
 
     def _after_smtp(self) -> str | None:
         for recorder in self.recorders:
-            if not self._leads(recorder.target):
+            if recorder.target.protocol is not Protocol.SMTP:
                 continue
             reading = diagnose.read(recorder.attempt, self.account, self.knowledge, self.signs, self.as_of, self.facts)
             if reading.password is Password.REFUSED:

@@ -14,7 +14,7 @@ from ..knowledge import load
 from ..model import Account, Attempt, Exit, Fault, Kind, Notice, Outcome, Stage, Target
 from ._dns import resolver_option
 from ._options import as_of_option, duration, facts_option, kind_option, protocols
-from ._output import Output, output_options
+from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
 from ._where import cloud_of, detour, server, targets_of, way_of
@@ -45,7 +45,9 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
+@click.option(
+    "--timeout", "-t", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH)."
+)
 @click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
@@ -71,6 +73,7 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option("--max", "most", type=duration, metavar="TIME", default="2h", show_default=True, help="... so long.")
 @secret_options
 @output_options
+@monitor_options
 @click.pass_context
 def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -> None:
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.

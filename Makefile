@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv servers demo bench test check fmt clean
+.PHONY: help venv servers demo bench test cover check fmt clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -36,6 +36,16 @@ test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
 	@tests/real/install-node-clients.sh
 	$(BIN)/python -m pytest -q -n 2
+
+PURE := tenant state settings says store session talk world load dialogue_smtp dialogue_imap dialogue_pop \
+	imap_args imap_fetch imap_mail
+COMMA := ,
+EMPTY :=
+cover: $(STAMP)  ## are the gates and dialogues of the mock tried to the last branch?
+	$(BIN)/python -m pytest -q -n 2 $(patsubst %,tests/mock/test_%.py,corners dialogues gates load says transcripts) \
+		--cov=mailwhy.mock --cov-branch --cov-report=
+	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=100 \
+		--include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(strip $(PURE:%=src/mailwhy/mock/%.py)))
 
 bench: $(STAMP)  ## how fast, beside what else there is (the servers of `make servers`; root for the line with a delay)
 	@cd tests && ../$(BIN)/python -m bench.bench

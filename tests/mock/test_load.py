@@ -80,6 +80,8 @@ def test_assignments() -> None:
         ("x.test", "mailbox.imap_enabled", False, "belongs to one account"),
         ("nobody@x.test", "user.mfa", "disabled", "belongs to one account"),
         ("y.test", "org.security_defaults", True, "there is no tenant for 'y.test'"),
+        ("x.test", "org.as_of", "soon", "org.as_of: 'soon' is no date"),
+        ("", "org.cloud", "mars", "there is no front end exchange-online/mars"),
     ],
 )
 def test_wrong_settings(scope: str, name: str, value: Any, words: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import unicodedata
@@ -39,7 +40,7 @@ class Redactor:
         raw = {word} if len(word) > LONG else {form for form in _raw(word) if form}
         short = raw | blobs if len(word) <= LONG else set()
         self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
-        self.__edges = sorted((f for f in raw if EDGE < len(f) <= LONG * 2), key=len, reverse=True)
+        self.__edges = _edges(form for form in raw if EDGE < len(form) <= LONG * 2)
         self.__grams = _grams(blobs | ({word, _bytes(word).hex()} if len(word) > LONG else set()))
         self.__least = 2 * len(word)  # hex digits that the secret has at the least
         self.__hex = _hex_shapes(word) if SHORT <= len(word) <= LONG else None
@@ -100,13 +101,20 @@ class Redactor:
             for at in range(len(text) - WINDOW + 1):
                 if folded[at : at + WINDOW] in self.__grams:
                     yield at, at + WINDOW
-        for form in self.__edges:
-            shape = _fold(form)
-            for size in range(len(form) - 1, EDGE - 1, -1):
-                if folded.endswith(shape[:size]):
-                    yield len(text) - size, len(text)
-                if folded.startswith(shape[-size:]):
-                    yield 0, size
+        sizes, starts, ends = self.__edges
+        for size in itertools.takewhile(lambda size: size <= len(folded), sizes):
+            if folded[-size:] in starts:
+                yield len(text) - size, len(text)
+            if folded[:size] in ends:
+                yield 0, size
+
+
+def _edges(forms: Iterable[str]) -> tuple[Sequence[int], frozenset[str], frozenset[str]]:
+    """The beginnings and the ends of these forms, folded, and how long they are: looked up, not tried one by one."""
+    folded = [_fold(form) for form in forms]
+    starts = frozenset(form[:size] for form in folded for size in range(EDGE, len(form)))
+    ends = frozenset(form[-size:] for form in folded for size in range(EDGE, len(form)))
+    return sorted({len(each) for each in starts}), starts, ends
 
 
 def _fold(text: str) -> str:

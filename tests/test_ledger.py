@@ -208,8 +208,9 @@ def test_loopback_is_exempt(ledger: Ledger, host: str, loops: bool) -> None:
     assert bool(ledger.held_back(sign_in(host=host, cloud=None), NOW)) is not loops
 
 
-def test_the_address_that_was_dialled_decides_about_loopback(ledger: Ledger) -> None:
-    assert sign_in(address="127.0.0.1").exempt
+def test_name_and_dialled_address_must_both_be_loopback() -> None:
+    assert sign_in(host="localhost", address="127.0.0.1").exempt
+    assert not sign_in(address="127.0.0.1").exempt  # a tunnel to the real service
     assert not sign_in(host="localhost", address="192.0.2.1").exempt
 
 

@@ -397,13 +397,23 @@ async def test_tls_on_a_clear_port() -> None:
 
 @pytest.mark.parametrize("says", [b"", b"EHLO printer\r\n"])
 async def test_clear_text_on_a_tls_port(says: bytes) -> None:
-    async with served(greets) as target, relayed(target, Tls.IMPLICIT) as (relay, watcher):
+    async with served(greets) as target, relayed(target, Tls.IMPLICIT, limits=Limits(patience=0.0)) as (relay, watcher):
         _, writer = await app(relay)
         writer.write(says)
         writer.close()
         seen = await watcher.seen()
     assert "app.clear_on_tls_port" in seen.attempt.facts
     assert causes(seen) == ["client.wrong_port_or_tls_mode"]
+
+
+async def test_a_look_whether_the_port_is_open_is_no_habit() -> None:
+    async with served(greets) as target, relayed(target, Tls.IMPLICIT) as (relay, watcher):
+        _, writer = await app(relay)
+        writer.close()
+        seen = await watcher.seen()
+    assert seen.attempt.facts == frozenset()
+    assert seen.attempt.failed
+    assert (seen.attempt.failed.stage, seen.attempt.failed.fault) == (Stage.TLS, Fault.CLOSED)
 
 
 async def test_an_app_that_does_not_trust_the_relay() -> None:

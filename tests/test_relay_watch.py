@@ -327,6 +327,12 @@ def test_any_octets_are_survived(protocol: Protocol) -> None:
     assert len(watch.dialogue) <= 400
 
 
+def test_clear_text_behind_the_answer_to_starttls() -> None:
+    watch = watched(f"S: {GREETING}\nC: EHLO a.b\nS: {CLEAR}\nC: STARTTLS\nS: 220 ready|250 injected\nTLS", end=False)
+    assert any(step.seen.get("injected") for step in watch.attempt.stage(Stage.TLS))
+    assert not any(step.seen.get("injected") for step in watched(BEGUN, end=False).attempt.steps)
+
+
 def test_an_endless_line_costs_no_memory() -> None:
     watch = WATCHES[Protocol.SMTP](Target(Protocol.SMTP, "x.test", 1, Tls.NONE), upgradable=False)
     for _ in range(1000):

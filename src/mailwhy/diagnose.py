@@ -331,7 +331,8 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
 def _finding(sign: Sign, meaning: Meaning, reading: Reading, knowledge: Knowledge) -> Finding:
     facts = tuple(knowledge.facts.get(fact, fact) for fact in meaning.given)
     because = (_evidence(sign, reading), *facts)
-    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place_of(reading.facts))
+    place, target = place_of(reading.facts), reading.attempt.target
+    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place, target)
 
 
 def _evidence(sign: Sign, reading: Reading) -> str:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from player import Player
 
+from mailwhy.mock import dialogue_smtp
 from mailwhy.mock.front import FRONTS
 from mailwhy.mock.imap_args import BadArgumentsError, Text, numbers, tokens
+from mailwhy.mock.imap_mail import fits
 from mailwhy.mock.load import builtin
 from mailwhy.mock.servers import dialogue
-from mailwhy.mock.session import Session
+from mailwhy.mock.session import MAX_HEARD, Session
 from mailwhy.mock.world import World
 from mailwhy.model import Protocol
 
@@ -228,7 +230,110 @@ def test_any_octets_are_survived(protocol: Protocol, pieces: list[bytes]) -> Non
     assert len(whole.said) == len(split.said)
 
 
-@pytest.mark.parametrize("text", ['"a', "(a", "a)", '"a\\'])
+WORDS = {
+    Protocol.SMTP: b"EHLO HELO MAIL FROM:<a@b> RCPT TO:<x@y> DATA BDAT 5 LAST AUTH LOGIN XOAUTH2 = * RSET . \xff STARTTLS".split(),
+    Protocol.IMAP: (
+        b"a LOGIN SELECT INBOX FETCH 1:* (FLAGS BODY[1.2] BODY[\xb2] BODY[TEXT]<0.5> BODY.PEEK[HEADER.FIELDS (X)] ( UID "
+        b'SEARCH NOT OR HEADER SUBJECT SINCE 1-Jan-2020 LARGER \xc2\xb2 {3} {3+} {9999999} { } " \\ STORE +FLAGS \\Seen '
+        b"COPY MOVE EXPUNGE LIST * % NIL IDLE DONE CREATE DELETE APPEND Notes STATUS AUTHENTICATE PLAIN CHARSET , : -"
+    ).split(),
+    Protocol.POP: b"USER PASS STAT LIST UIDL RETR TOP DELE RSET 1 2 0 -1 \xb2 AUTH PLAIN XOAUTH2 = CAPA STLS NOOP".split(),
+}
+SIGNED_IN = {
+    Protocol.SMTP: (*SIGN_IN, f"MAIL FROM:<{GOOD}>", f"RCPT TO:<{GOOD}>"),
+    Protocol.IMAP: OPEN,
+    Protocol.POP: POP_IN,
+}
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+@given(data=st.data(), mail=st.binary(max_size=200))
+def test_any_words_of_the_protocol_are_survived(protocol: Protocol, data: st.DataObject, mail: bytes) -> None:
+    player = play(protocol)
+    world = player.session.world
+    world.deliver(GOOD, GOOD, [GOOD], mail)
+    last(player, *SIGNED_IN[protocol][: data.draw(st.integers(0, 5))])
+    line = st.lists(st.sampled_from(WORDS[protocol]), max_size=6).map(b" ".join)
+    for each in data.draw(st.lists(line, max_size=8)):
+        player.send((b"t " if protocol is Protocol.IMAP else b"") + each + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("x SELECT {", "x BAD Command Argument Error. 12"),  # was an endless loop
+        ("x SELECT (INBOX)", "x BAD Command Argument Error. 12"),
+        ("x UID (INBOX)", "x BAD Command Argument Error. 12"),
+        ("x UID", "x BAD Command Argument Error. 12"),
+        ("x FETCH \u00b2 FLAGS", "x BAD Command Argument Error. 12"),
+        ("x FETCH 1 BODY[\u00b2]", "x OK FETCH completed."),
+        (f"x FETCH 1 BODY[{'9' * 5000}]", "x BAD Command Argument Error. 12"),
+        (f"x FETCH 1 BODY[]<{'9' * 5000}>", "x BAD Command Argument Error. 12"),
+        (f"x SEARCH LARGER {'9' * 5000}", "x BAD Command Argument Error. 12"),
+        (f"x SEARCH {'NOT ' * 5000}ALL", "x BAD Command Argument Error. 12"),
+        (f"x SEARCH {'(' * 5000}ALL{')' * 5000}", "x BAD Command Argument Error. 12"),
+        (f'x LIST "" "{"*%" * 20_000}x"', "x OK LIST completed."),
+    ],
+)
+def test_what_is_made_to_hurt_an_imap_server(line: str, answer: str) -> None:
+    assert last(play(Protocol.IMAP), *OPEN, line) == answer
+
+
+def test_what_is_made_to_hurt_an_smtp_server() -> None:
+    player = play(Protocol.SMTP)
+    assert last(player, *SIGN_IN, f"MAIL FROM:<{GOOD}>", f"BDAT {'9' * 5000}") == "501 5.5.4 Invalid arguments"
+    assert (
+        last(player, f"MAIL FROM:<{GOOD}> SIZE=157286401")
+        == "552 5.3.4 Message size exceeds fixed maximum message size"
+    )
+
+
+def test_a_message_that_is_too_long_is_read_but_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue_smtp, "MAX_SIZE", 1000)
+    player = play(Protocol.SMTP)
+    envelope = (f"MAIL FROM:<{GOOD}>", f"RCPT TO:<{GOOD}>")
+    assert last(player, *SIGN_IN, *envelope, "DATA", *["x" * 600] * 3, ".").startswith("552 5.3.4 ")
+    assert last(player, *envelope, "BDAT 1998 LAST\r\n" + "y" * 1996).startswith("552 5.3.4 ")
+    assert last(player, *envelope, "DATA", "z\r\n.").startswith("250 2.0.0 OK <")
+    assert [mail.data for mail in player.session.world.store.messages[1:]] == [b"z\r\n"]
+
+
+def test_a_line_that_is_too_long_loses_no_octet() -> None:
+    player = play(Protocol.SMTP)
+    last(player, *SIGN_IN, f"MAIL FROM:<{GOOD}>", f"RCPT TO:<{GOOD}>", "DATA", "a" * 100_000 + "\r\n.")
+    assert player.session.world.store.messages[-1].data.count(b"a") == 100_000
+
+
+@pytest.mark.parametrize("size", [65_537, 99_999_999])
+def test_a_literal_that_is_too_long_for_a_name_is_not_waited_for(size: int) -> None:
+    assert last(play(Protocol.IMAP), f"x LOGIN {{{size}}}") == "x BAD Command Argument Error. 12"
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_a_secret_that_is_sent_out_of_step_is_not_written_down(protocol: Protocol) -> None:
+    player = play(protocol)
+    for line in (SECRET, f"x {SECRET}", f"AUTH {SECRET}", b64(SECRET)):
+        player.send(line.encode() + b"\r\n")
+    seen = repr(player.session.seen).casefold()
+    assert SECRET not in seen
+    assert b64(SECRET).casefold() not in seen
+    for _ in range(2000):
+        player.send(b"NOOP\r\n")
+    assert len(player.session.seen.heard) == MAX_HEARD
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "hit"),
+    [
+        ("INBOX", "*", True), ("a/b", "%", False), ("a/b", "%/%", True), ("a/b", "a*b", True), ("a/b", "a%b", False),
+        ("ab", "a%b", True), ("ab", "a", False), ("a", "ab", False), ("", "*", True), ("a/b/c", "*/%", True), ("a/b/", "%/%", False),
+    ],
+)  # fmt: skip
+def test_folder_patterns(name: str, pattern: str, hit: bool) -> None:
+    assert fits(name, pattern) is hit
+
+
+@pytest.mark.parametrize("text", ['"a', "(a", "a)", '"a\\', "{", "a {x"])
 def test_broken_arguments(text: str) -> None:
     with pytest.raises(BadArgumentsError):
         tokens([text.encode()])

@@ -213,6 +213,7 @@ def test_the_control_interface(tmp_path: Path) -> None:
         assert ask(f"{url}/set", change) == (200, {})
         assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is False
         assert ask(f"{url}/reset", {}) == (200, {})
+        assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is True  # as it was started
         assert ask(f"{url}/fault", {"kind": "latency", "seconds": 0.1}) == (200, {})
         assert ask(f"{url}/attempts") == ask(f"{url}/sessions") == ask(f"{url}/messages") == (200, [])
         assert ask(f"{url}/set", {"name": "org.x", "value": 1})[0] == 400
@@ -221,7 +222,7 @@ def test_the_control_interface(tmp_path: Path) -> None:
         assert ask(f"{url}/nowhere")[0] == 404
         assert ask(f"{url}/set")[0] == 405
         assert ask(f"{url}/state", {})[0] == 405
-        assert ask(url, None, Origin="http://example.org")[0] == 400
+        assert ask(url, None, Origin="http://example.org")[0] == 403
 
 
 def test_the_list() -> None:

@@ -21,11 +21,13 @@ from ..batch.results import records
 from ..knowledge import load
 from ..ledger import Ledger, is_loopback
 from ..model import Account, Exit, Kind, Knowledge, Notice, Outcome, Target, Verdict
+from ..report import MANY, Options, render_many
 from ..report import json as report
 from ..secrets import Environment, NoSecretError, Taken
+from ..signs import Signs
 from ..targets import BadServerError, parse_server
 from ._options import as_of_option, kind_option, protocols
-from ._output import write_file
+from ._output import Output, file_of, local_offset, refuse_existing, write_file
 from ._secret import no_more_arguments
 from ._signals import end_like_ctrl_c
 from ._where import cloud_of, detour, server, targets_of, way_of
@@ -49,6 +51,14 @@ SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a
 @click.option(
     "--remediation", type=click.Path(path_type=Path), help="Write a PowerShell script: look, ask, change, undo."
 )
+@click.option(
+    "--output",
+    "-o",
+    multiple=True,
+    metavar="[FORMAT=]FILE",
+    help="Also one report of all: html, markdown, csv, junit, prometheus, json. Several times.",
+)
+@click.option("--overwrite", is_flag=True, help="Let --output and --remediation replace files that are there.")
 @click.option("--password-file", metavar="PATH", help="For rows that name no source; {login} stands for the login.")
 @click.option("--password-command", metavar="CMD", help="The same with a command, run without a shell.")
 @click.option("--keyring-service", metavar="NAME", help="The same with the system's keyring.")
@@ -94,6 +104,9 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     password-command, password-variable, keyring. A password column works, with a warning.
     """
     no_more_arguments(ctx)
+    files = tuple(_of_many(spec) for spec in given["output"])
+    script = [(given["remediation"], "ps1")] if given["remediation"] else []
+    refuse_existing(Output(files=(*files, *script), overwrite=given["overwrite"]))
     plan = Plan(ctx, list_, given, load())
     try:
         found = batch.survey(list_, plan.wrong)
@@ -107,10 +120,35 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     except OSError as why:
         raise Broken(f"The results cannot be written any more ({why.strerror}): stopped. --resume goes on.") from None
     _sum_up(tally, plan, found.rows, path)
+    _report(files, path, plan)
     if given["remediation"]:
-        write_file(given["remediation"], "".join(remedy.script(lambda: records(path), path.name)))
+        text = "".join(remedy.script(lambda: records(path), path.name))
+        write_file(given["remediation"], text, overwrite=given["overwrite"])
         click.echo(f"{given['remediation']}: read it, then run it yourself; it asks before every change.", err=True)
     ctx.exit(exit_ or tally.exit)
+
+
+def _of_many(spec: str) -> tuple[Path, str]:
+    """One `--output`. Raises UsageError for a format that is for one mailbox."""
+    path, format_ = file_of(spec)
+    if format_ not in MANY:
+        raise click.UsageError(f"--output {spec}: {format_} is for one mailbox; take {', '.join(sorted(MANY))}")
+    return path, format_
+
+
+def _report(files: tuple[tuple[Path, str], ...], results: Path, plan: Plan) -> None:
+    """All results so far as documents, in the order of the list."""
+    if not files:
+        return
+    from ..run import again
+
+    signs = Signs(plan.knowledge.signs.values())
+    found = sorted(records(results), key=lambda record: int(record["row"]))
+    for path, format_ in files:
+        outcomes = (again(record, plan.knowledge, signs) for record in found)
+        options = Options(utc_offset=local_offset())
+        text = render_many(outcomes, plan.knowledge, format_, options)
+        write_file(path, text, overwrite=plan.given["overwrite"])
 
 
 class Broken(click.ClickException):

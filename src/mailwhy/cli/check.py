@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import click
 from click.core import ParameterSource
 
 from ..knowledge import load
-from ..model import Account, Attempt, Exit, Kind, Outcome, Target
+from ..model import Account, Attempt, Exit, Fault, Kind, Notice, Outcome, Stage, Target
+from ._dns import resolver_option
 from ._options import as_of_option, duration, facts_option, kind_option, protocols
-from ._output import Output, output_options
+from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
 from ._where import cloud_of, detour, server, targets_of, way_of
@@ -43,7 +45,9 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
+@click.option(
+    "--timeout", "-t", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH)."
+)
 @click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
@@ -52,6 +56,14 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
 @click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--send-to",
+    is_flag=False,
+    flag_value="",
+    metavar="[RECIPIENT]",
+    help="Then send one marked message, to yourself or RECIPIENT; takes one more sign-in.",
+)
+@resolver_option
 @kind_option
 @as_of_option
 @facts_option
@@ -61,12 +73,14 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
 @click.option("--max", "most", type=duration, metavar="TIME", default="2h", show_default=True, help="... so long.")
 @secret_options
 @output_options
+@monitor_options
 @click.pass_context
 def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -> None:
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.
 
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
-    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
+    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail, unless --send-to asks for it:
+    Exchange tells only after a message whether the account may send as this sender, and whether it is over a limit.
     """
     no_more_arguments(ctx)
     refuse_odd_pace(ctx, given)
@@ -76,6 +90,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     cloud = cloud_of(given["cloud"], account, knowledge)
     targets = targets_of(given["servers"], given["only"], cloud, knowledge)
     way = way_of(given)
+    recipient = _recipient(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
@@ -94,12 +109,14 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
             facts=(*given["facts"], *ready.facts),
             ledger=Ledger(),
             force=given["force"],
+            send_to=recipient,
             on_step=output.live() if again is None else None,
             knowledge=knowledge,
             others=others,
         )
 
-    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
+    run = waiting(start, given, output) if given["until_pass"] else start()
+    outcome = with_names(perform(run), given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
@@ -111,6 +128,8 @@ def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
         raise click.UsageError("--every and --max belong to --until-pass", ctx)
     if given["until_pass"] and given["every"] < SOONEST:
         raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
+    if given["until_pass"] and given["send_to"] is not None:
+        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
     if given["until_pass"] and given["force"]:
         raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
 
@@ -136,3 +155,39 @@ def perform(run: Check | Waiting) -> Outcome:
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
+
+
+def with_names(outcome: Outcome, resolver: tuple[str, int] | None) -> Outcome:
+    """Where a look-up failed: what DNS says of that name, as notices. Elsewhere DNS is not asked."""
+    failed = [d.attempt.failed for d in outcome.diagnoses]
+    hosts = {
+        diagnosis.attempt.target.host: None
+        for diagnosis, step in zip(outcome.diagnoses, failed, strict=True)
+        if step and step.stage is Stage.DNS and step.fault is not Fault.CANCELLED and not step.seen.get("addresses")
+    }
+    if not hosts or outcome.exit is Exit.CANCELLED:
+        return outcome
+    import asyncio
+
+    from ..discover import Resolver, explain_name
+
+    async def ask() -> list[Notice]:
+        names = await asyncio.gather(*(explain_name(host or "", Resolver(resolver, 3.0)) for host in hosts))
+        return [notice for naming in names for notice in naming.notices]
+
+    try:
+        found = asyncio.run(ask())
+    except KeyboardInterrupt:
+        return outcome
+    learned = {notice.text: notice for notice in found}.values()
+    return dataclasses.replace(outcome, notices=(*outcome.notices, *learned))
+
+
+def _recipient(given: str | None, account: Account) -> str | None:
+    """Whom the message of --send-to goes to: the account's own address where none is named."""
+    if given is None:
+        return None
+    recipient = given or account.mailbox or ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
+        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
+    return recipient

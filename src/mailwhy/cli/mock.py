@@ -80,6 +80,7 @@ def command(
         world = World([*builtin(), *(read(path) for path in files)], as_of=as_of)
         for each in settings:
             world.change(*parse(each))
+        world.keep()
         recordings = read_recording(replay) if replay else ()
     except (BadTenantError, BadSettingError, BadRecordingError) as why:
         raise click.UsageError(str(why)) from None
@@ -98,7 +99,7 @@ def command(
             world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file, recordings=recordings
         ) as servers:
             stop = _stop_by_signal()
-            control = Control(world, lambda: lines.ready(servers, url))
+            control = Control(world, lambda: lines.ready(servers, url), servers.reset)
             url = await control.start(listen, control_port)
             try:
                 _tell(servers, url, as_json, ready_file)

@@ -198,14 +198,20 @@ class Ledger:
         book = _parse(raw)
         if book is not None:
             return aged(book, now), True
+        aside = path.with_suffix(".damaged")
+        again = _is_fresh(aside)
         with contextlib.suppress(OSError):
-            path.replace(path.with_suffix(".damaged"))
+            path.replace(aside)
+            os.utime(aside)
         self._say(
             "ledger.damaged",
             f"The ledger of {blank.login} was damaged and is set aside: what it remembered is not known, so one "
             "refused sign-in within the next hour is the limit.",
         )
-        return replace(blank, careful_until=iso(now + WINDOW)), False
+        lost = Entry(
+            secrets.token_hex(8), iso(now), Protocol.SMTP, UNDER_WAY, ""
+        )  # the one that damage allows is spent
+        return replace(blank, careful_until=iso(now + WINDOW), entries=(lost,) if again else ()), False
 
     def _save(self, name: str, book: Book) -> None:
         path = self.folder / f"{name}.json"
@@ -261,6 +267,14 @@ def _parse(raw: bytes) -> Book | None:
     except (ValueError, NotPlainError, RecursionError):
         return None
     return book
+
+
+def _is_fresh(path: Path) -> bool:
+    """Was this file set aside within the last hour, by the system's clock?"""
+    try:
+        return abs(time.time() - path.stat().st_mtime) < WINDOW.total_seconds()
+    except OSError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

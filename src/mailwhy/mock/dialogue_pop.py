@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Generator
 
 from ..model import Kind, Stage
-from .session import Session, unbase64, xoauth2
+from .session import UNKNOWN, Session, mechanism_label, unbase64, xoauth2
 from .store import Folder, Message
 from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Wait
 
@@ -79,13 +79,17 @@ class Pop:
                 return
             verb, _, rest = line.partition(b" ")
             name = verb.strip().upper().decode("latin-1")
-            it.heard(f"AUTH {rest.split(b' ')[0].decode('latin-1').upper()}"[:32] if name == "AUTH" else name[:16])
+            it.heard(mechanism_label(rest) if name == "AUTH" else name if self.known(name) else UNKNOWN)
             allowed = self.before if self.inbox is None else self.after
             command = allowed.get(name)
             if command is None:
-                yield say(WRONG_STATE if name in {**self.before, **self.after} else PROTOCOL_ERROR)
+                yield say(WRONG_STATE if self.known(name) else PROTOCOL_ERROR)
             elif (yield from command([rest] if name in ("PASS", "USER") else rest.split())):
                 return
+
+    def known(self, name: str) -> bool:
+        """Is this a command, here or in another state?"""
+        return name in self.before or name in self.after
 
     def capa(self, _: list[bytes]) -> Part:
         """The list, which says nothing about the retirement (facts: imap-pop 1.2)."""

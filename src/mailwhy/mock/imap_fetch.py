@@ -10,11 +10,11 @@ from datetime import date, datetime
 from email.message import Message as Email
 from email.utils import getaddresses, parsedate_to_datetime
 
-from .imap_args import BadArgumentsError, Text, Token, numbers, text
+from .imap_args import BadArgumentsError, Text, Token, number, numbers, text
 from .store import Message
 
 SECTION = re.compile(
-    rb"^BODY(?P<peek>\.PEEK)?\[(?P<section>[^\]]*)\](?:<(?P<from>\d+)(?:\.(?P<size>\d+))?>)?$", re.IGNORECASE
+    rb"^BODY(?P<peek>\.PEEK)?\[(?P<section>[^\]]*)\](?:<(?P<from>\d{1,10})(?:\.(?P<size>\d{1,10}))?>)?$", re.IGNORECASE
 )
 MACROS = {
     "ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
@@ -111,11 +111,11 @@ def _part(data: bytes, path: str) -> bytes:
     part: Email = email.message_from_bytes(data, policy=email.policy.compat32)
     words = path.split(".")
     while words and words[0].isdigit():
-        number = int(words.pop(0))
+        place = number(words.pop(0))
         children = part.get_payload()
-        if isinstance(children, list) and 1 <= number <= len(children):
-            part = children[number - 1]  # type: ignore[assignment]  # of a multipart these are messages
-        elif number != 1:
+        if isinstance(children, list) and 1 <= place <= len(children):
+            part = children[place - 1]  # type: ignore[assignment]  # of a multipart these are messages
+        elif place != 1:
             return b""
     whole = part.as_bytes(policy=email.policy.SMTP)
     header, blank, body = whole.partition(b"\r\n\r\n")
@@ -268,18 +268,12 @@ def _header_test(name: str) -> Callable[[str], Test]:
     return lambda value: lambda _, message: _in_header(message, name, value)
 
 
-def _octets(value: str) -> int:
-    if not value.isdigit():
-        raise BadArgumentsError(value)
-    return int(value)
-
-
 _ARGUMENT_KEYS: dict[str, Callable[[str], Test]] = {
     **{name: _header_test(name) for name in ("FROM", "TO", "CC", "BCC", "SUBJECT")},
     "TEXT": lambda value: lambda _, m: _in_text(m.data, value),
     "BODY": lambda value: lambda _, m: _in_text(m.data.partition(b"\r\n\r\n")[2], value),
-    "LARGER": lambda value: lambda _, m: len(m.data) > _octets(value),
-    "SMALLER": lambda value: lambda _, m: len(m.data) < _octets(value),
+    "LARGER": lambda value: lambda _, m: len(m.data) > number(value),
+    "SMALLER": lambda value: lambda _, m: len(m.data) < number(value),
     "KEYWORD": lambda value: lambda _, m: value in m.flags,
     "UNKEYWORD": lambda value: lambda _, m: value not in m.flags,
     "SINCE": lambda value: lambda _, m: m.at.date() >= _day(value),

@@ -143,7 +143,10 @@ class Talk:
             return True
         if end < 0 and len(self._buffer) <= MAX_LINE:
             return self._eof
-        end = min(end, MAX_LINE) if end >= 0 else MAX_LINE
-        self._answer = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
+        if 0 <= end <= MAX_LINE:
+            self._answer = bytes(self._buffer[:end]).rstrip(b"\r")
+            del self._buffer[: end + 1]
+        else:  # too long: what is over becomes the next line
+            self._answer = bytes(self._buffer[:MAX_LINE])
+            del self._buffer[:MAX_LINE]
         return True

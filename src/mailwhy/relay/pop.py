@@ -27,6 +27,10 @@ class Pop(Watch):
         self._offered: list[str] = []
         self._tried = False
 
+    @property
+    def due(self) -> bool:
+        return self._listing is not None or super().due
+
     # --- the app
 
     def client_line(self, line: bytes, size: int) -> None:

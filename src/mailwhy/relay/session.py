@@ -29,13 +29,14 @@ GARBAGE = 64 * 1024  # octets without a line end, before TLS, that the relay's o
 class Limits:
     """In seconds. idle: nothing from either side; silence: an app that says nothing where TLS is expected;
     late: for an answer that the app did not wait for; handshake: for TLS on either side; farewell: for what the
-    server says when the app has left."""
+    server says when the app has left; patience: an app that is silent for so long waits for a greeting."""
 
     idle: float = 600.0
     silence: float = 60.0
     late: float = 30.0
     handshake: float = 30.0
     farewell: float = 2.0
+    patience: float = 1.0
 
 
 @dataclass(slots=True)
@@ -205,6 +206,8 @@ class Session:
 
     def _no_handshake(self, why: BaseException, offer: clienthello.ClientHello | None) -> Fault:
         """What the app met, in its own terms."""
+        if not self.app.opening and time.monotonic() - self.heard < self.limits.patience:
+            return Fault.CLOSED  # only looked whether the port is open
         if offer is None and not clienthello.looks_like_tls(self.app.opening):
             self.watch.habit("clear_on_tls_port")
             return Fault.TLS_SPOKEN

@@ -82,6 +82,8 @@ class Watch:
         self.upgrading = False  # STARTTLS was sent, its answer is awaited
         self.upgrade = False  # ... and it was yes: TLS begins with the next octet
         self.app_secured = False
+        self._wordless = False  # the app has said nothing since TLS
+        self._injected = False
         self.server_secured = False
         self.kind: Kind | None = None
         self.login: str | None = None
@@ -108,6 +110,7 @@ class Watch:
     def client(self, data: bytes) -> int:
         """Octets of the app. How many of them go on now: fewer than all where STARTTLS ended a line among them."""
         at = 0
+        self._wordless = False
         while at < len(data) and not self.lost:
             if self.skip_client:
                 step = min(self.skip_client, len(data) - at)
@@ -138,6 +141,9 @@ class Watch:
             at = end
             if found:
                 self.server_line(found[0])
+                if self.upgrade and at < len(data):
+                    self._injected = True  # clear text behind the answer to STARTTLS
+                    return
 
     @property
     def lost(self) -> bool:
@@ -147,17 +153,20 @@ class Watch:
     def secured(self, *, app: bool, seen: dict[str, JsonValue]) -> None:
         """A handshake that went well, with the app or with the server."""
         if app:
-            self.app_secured = True
+            self.app_secured = self._wordless = True
         else:
             self.server_secured = True
         if app and self.upgradable:
             self.note("TLS", "")
-        self.step(Stage.TLS, seen={**seen, "side": "app" if app else "server"})
+        more = {"injected": True} if self._injected and not app else {}
+        self.step(Stage.TLS, seen={**seen, **more, "side": "app" if app else "server"})
 
     @property
     def due(self) -> bool:
         """The server owes the app an answer."""
-        return not self.sending and not self.lost and any(asked.verb not in self.goodbyes for asked in self.asked)
+        if self.sending or self.lost:
+            return False
+        return self.skip_server > 0 or any(asked.verb not in self.goodbyes for asked in self.asked)
 
     @property
     def sending(self) -> bool:
@@ -168,6 +177,11 @@ class Watch:
         """The session is over; `fault` where the server or the way to it ended it."""
         if "app.tls_on_clear_port" in self.habits:
             self.failed(Stage.TLS, Fault.TLS_NOT_SPOKEN)
+            return
+        if self._wordless and fault is None and all(step.ok for step in self.steps):
+            # some TLS libraries end the handshake before they look at the certificate
+            self.habit("rejects_certificate")
+            self.failed(Stage.TLS, Fault.TLS_UNTRUSTED, side="app")
             return
         waiting = next((asked for asked in self.asked if asked.verb not in self.goodbyes), None)
         if waiting:

@@ -29,7 +29,7 @@ from ..model import (
     Verdict,
 )
 from ..noun import dataclass
-from ..pages import suited
+from ..pages import at, located, suited
 from ..reply import harmless
 from . import powershell
 
@@ -112,8 +112,9 @@ def command(action: Action, account: Account) -> str:
         return powershell.command_of(action, NOBODY)
 
 
-def apart(text: str, account: Account) -> str:
-    """One line of `told_apart_by`: a command of a page, or words, with the addresses filled in."""
+def apart(text: str, finding: Finding, account: Account) -> str:
+    """One line of `told_apart_by`: a command of a page, or words, with server and addresses filled in."""
+    text = at(text, finding.target, finding.place)
     quoting = powershell.quoted
     if text.startswith("GET https:"):
         quoting = powershell.url_quoted
@@ -128,7 +129,7 @@ def apart(text: str, account: Account) -> str:
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
     """The page of a finding, as it fits the mailbox's place; an empty one where the handbook has none."""
     cause = knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
-    return suited(cause, finding.place)
+    return located(suited(cause, finding.place), finding.target, finding.place)
 
 
 def decisive(attempt: Attempt) -> Step | None:
@@ -161,6 +162,7 @@ def stage_words(step: Step) -> str:
         Stage.TLS: str(seen.get("version", "")).replace("TLSv", ""),
         Stage.CAPABILITIES: "",
         Stage.AUTH: str(seen.get("mechanism", "")),
+        Stage.USE: step.sent if step.sent == "message" else "",  # a real one, sent because it was asked for
     }.get(step.stage, "")
     words = " ".join(part for part in (step.stage.value, clean(detail)) if part)
     if step.ok:

@@ -14,6 +14,7 @@ other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -107,6 +108,12 @@ async def check(
     return run.outcome()
 
 
+@functools.cache
+def _signs() -> Signs:
+    """The signs of the handbook, ready: a list of mailboxes asks for them with every row."""
+    return Signs(load().signs.values())
+
+
 def explain(
     text: str | bytes | Iterable[bytes],
     *,
@@ -125,8 +132,7 @@ def explain(
     from .paste import Found
     from .paste import read as read_paste
 
-    known = load()
-    signs = Signs(known.signs.values())
+    known, signs = load(), _signs()
     outside = frozenset(facts)
     if isinstance(text, str | bytes) and (report := _report(text)):
         account, attempts, told, day = report
@@ -207,7 +213,7 @@ class Check:
         from .net import Recorder
 
         self.knowledge = knowledge or load()
-        self.signs = Signs(self.knowledge.signs.values())
+        self.signs = _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
         self.account = account
         self.credential = Credential(account, kind, secret) if secret is not None else None
         self.cloud = cloud or diagnose.consumer_cloud(account.login or "", self.knowledge) or "worldwide"

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv servers demo test check fmt clean
+.PHONY: help venv servers demo bench test check fmt clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 servers:         ## install the real servers and programs that the tests use (Debian; root or sudo)
 	tests/real/install-servers.sh
+	tests/real/install-node-clients.sh
 
 demo: $(STAMP)   ## sign in to a few look-alike tenants, and read why it fails
 	@$(BIN)/python -m mailwhy demo
@@ -33,7 +34,11 @@ fmt: $(STAMP)    ## format, and mend what ruff can mend
 
 test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
+	@tests/real/install-node-clients.sh
 	$(BIN)/python -m pytest -q -n 2
+
+bench: $(STAMP)  ## how fast, beside what else there is (the servers of `make servers`; root for the line with a delay)
+	@cd tests && ../$(BIN)/python -m bench.bench
 
 clean:           ## take away what the targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -210,6 +210,8 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Python 3.13 began to refuse CA certificates that other programs take; the verdict must not depend on it
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # Python heeds SSLKEYLOGFILE: with those keys, whoever recorded the connection could read the password
+    context.keylog_filename = None  # type: ignore[assignment]  # None is how it is switched off
     return context
 
 

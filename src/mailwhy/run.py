@@ -8,12 +8,12 @@ IMAP and POP hold the secret back until SMTP's AUTH has answered, and do not sen
 credential or says that the account is locked. Where accounts lock early, each waits for the one before it. One sign-in
 a protocol and run, never a retry, never a variant.
 
-asyncio, ssl and the probes are imported inside `check`: `explain` must not pay for them.
+asyncio, ssl and the probes are imported inside `check`, the reader of pastes inside `explain`: neither pays for the
+other.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,9 +38,6 @@ from .model import (
     Step,
     Target,
 )
-from .paste import Found
-from .paste import read as read_paste
-from .paste.scrub import scrubbed
 from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud
@@ -125,6 +122,9 @@ def explain(
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
+    from .paste import Found
+    from .paste import read as read_paste
+
     known = load()
     signs = Signs(known.signs.values())
     outside = frozenset(facts)
@@ -138,7 +138,11 @@ def explain(
     as_of = as_of or datetime.now(UTC).date().isoformat()
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
     done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
-    return scrubbed(done) if scrub else done
+    if not scrub:
+        return done
+    from .paste.scrub import scrubbed
+
+    return scrubbed(done)
 
 
 def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
@@ -146,6 +150,8 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
         return None
+    import json
+
     try:
         plain = json.loads(data)
         account, attempts = attempts_of(plain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from datetime import date
@@ -46,6 +45,8 @@ def fact(text: str) -> str:
 
     if declared(text) is not None:
         return text
+    import difflib
+
     near = difflib.get_close_matches(text, list(load().facts), n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     raise click.BadParameter(f"{text!r} is not a known fact{hint} (`mailwhy causes --facts` lists them)")

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -61,7 +60,11 @@ class Output:
     def options(self, stream: TextIO | None = None) -> Options:
         """Options for one stream; for a file (None): 80 columns, no colour."""
         color = False if stream is None else wants_color(self.color, stream)
-        width = get_terminal_size().columns if stream is not None and _is_terminal(stream) else 80
+        width = 80
+        if stream is not None and _is_terminal(stream):
+            from shutil import get_terminal_size
+
+            width = get_terminal_size().columns
         verbosity, offset = self.verbosity, local_offset()
         return replace(self.limits, width=width, color=color, verbosity=verbosity, utc_offset=offset)
 

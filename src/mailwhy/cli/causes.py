@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -82,6 +81,8 @@ def _named(name: str, pages: Mapping[str, Cause]) -> Cause:
     wanted = name.strip().casefold()
     if wanted in names:
         return names[wanted]
+    import difflib
+
     inside = [each for each in names if len(wanted) > 2 and wanted in each]
     close = dict.fromkeys([*inside, *difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)])
     hint = f" Did you mean {' or '.join(list(close)[:3])}?" if close else ""

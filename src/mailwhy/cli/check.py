@@ -11,8 +11,9 @@ import click
 from click.core import ParameterSource
 
 from ..knowledge import load
-from ..model import Account, Attempt, Exit, Fault, Kind, Notice, Outcome, Stage, Target
+from ..model import Account, Attempt, Exit, Kind, Outcome, Target
 from ._dns import resolver_option
+from ._names import with_names
 from ._options import as_of_option, complete_cloud, complete_protocols, duration, facts_option, kind_option, protocols
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
@@ -95,7 +96,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     cloud = cloud_of(given["cloud"], account, knowledge)
     targets = targets_of(given["servers"], given["only"], cloud, knowledge)
     way = way_of(given)
-    recipient = _recipient(given["send_to"], account)
+    send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
@@ -114,14 +115,14 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
             facts=(*given["facts"], *ready.facts),
             ledger=Ledger(),
             force=given["force"],
-            send_to=recipient,
+            send_to=send_to,
             on_step=output.live() if again is None else None,
             knowledge=knowledge,
             others=others,
         )
 
-    run = waiting(start, given, output) if given["until_pass"] else start()
-    outcome = with_names(perform(run), given["resolver"])
+    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
+    outcome = with_names(outcome, given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
@@ -133,10 +134,20 @@ def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
         raise click.UsageError("--every and --max belong to --until-pass", ctx)
     if given["until_pass"] and given["every"] < SOONEST:
         raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
-    if given["until_pass"] and given["send_to"] is not None:
-        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
     if given["until_pass"] and given["force"]:
         raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
+    if given["until_pass"] and given["send_to"] is not None:
+        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
+
+
+def recipient_of(given: str | None, account: Account) -> str | None:
+    """Whom the message of --send-to goes to: the account's own address where none is named. Raises BadParameter."""
+    if given is None:
+        return None
+    recipient = given or account.mailbox or ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
+        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
+    return recipient
 
 
 def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
@@ -160,39 +171,3 @@ def perform(run: Check | Waiting) -> Outcome:
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
-
-
-def with_names(outcome: Outcome, resolver: tuple[str, int] | None) -> Outcome:
-    """Where a look-up failed: what DNS says of that name, as notices. Elsewhere DNS is not asked."""
-    failed = [d.attempt.failed for d in outcome.diagnoses]
-    hosts = {
-        diagnosis.attempt.target.host: None
-        for diagnosis, step in zip(outcome.diagnoses, failed, strict=True)
-        if step and step.stage is Stage.DNS and step.fault is not Fault.CANCELLED and not step.seen.get("addresses")
-    }
-    if not hosts or outcome.exit is Exit.CANCELLED:
-        return outcome
-    import asyncio
-
-    from ..discover import Resolver, explain_name
-
-    async def ask() -> list[Notice]:
-        names = await asyncio.gather(*(explain_name(host or "", Resolver(resolver, 3.0)) for host in hosts))
-        return [notice for naming in names for notice in naming.notices]
-
-    try:
-        found = asyncio.run(ask())
-    except KeyboardInterrupt:
-        return outcome
-    learned = {notice.text: notice for notice in found}.values()
-    return dataclasses.replace(outcome, notices=(*outcome.notices, *learned))
-
-
-def _recipient(given: str | None, account: Account) -> str | None:
-    """Whom the message of --send-to goes to: the account's own address where none is named."""
-    if given is None:
-        return None
-    recipient = given or account.mailbox or ""
-    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
-        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
-    return recipient

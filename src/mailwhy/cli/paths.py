@@ -11,11 +11,10 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
-from ._where import detour, server
+from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
     from ..discover import Resolver
-    from ..net import Way
     from ..places import Paths
 
 
@@ -82,7 +81,7 @@ async def _go(address: str | None, given: dict[str, Any], knowledge: Knowledge) 
     targets, notices = await _targets(address, given, resolver, knowledge)
     named = [host for host in dict.fromkeys(target.host or "" for target in targets) if _is_asked(host, targets, given)]
     async with asyncio.TaskGroup() as group:
-        tries = group.create_task(try_paths(targets, _way(given), knowledge))
+        tries = group.create_task(try_paths(targets, way_of(given), knowledge))
         names = [group.create_task(explain_name(host, resolver)) for host in named]
     learned = {notice.text: notice for task in names for notice in task.result().notices}
     return dataclasses.replace(tries.result(), notices=(*notices, *learned.values()))
@@ -140,18 +139,3 @@ async def _cloud(
         return place.clouds[0], ()
     text = f"DNS does not show {place.domain} at Microsoft 365 ({place.at_microsoft}); the worldwide hosts were tried."
     return "worldwide", (Notice("paths.cloud-assumed", text),)
-
-
-def _way(given: dict[str, Any]) -> Way:
-    import socket
-
-    from ..net import Timeouts, Way
-
-    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-    return Way(
-        connect_to=dict(given["connect_to"]),
-        family=families[given["family"]],
-        source=given["source"],
-        ca_file=given["ca_file"],
-        timeouts=Timeouts.all(given["timeout"]),
-    )

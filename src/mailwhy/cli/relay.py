@@ -226,6 +226,7 @@ class Show:
         color = wants_color({"auto": None, "always": True, "never": False}[given["color"]], sys.stdout)
         verbosity = -1 if given["quiet"] else min(given["verbose"], 2)
         self.knowledge = knowledge
+        self.hint = not (given["cert"] or given["ca_out"])
         self.options = Options(color=color, verbosity=verbosity)
         self.as_of, self.facts = given["as_of"], given["facts"]
         self.record: Path | None = given["record"]
@@ -250,6 +251,10 @@ class Show:
             waiting.replace(path)
         self.line(f"Point the app at {settings.host}, port {relay.port}, {modes[settings.app_tls]}.")
         self.line(f"Everything goes on unaltered to {place(settings.target)}. Stop with Ctrl-C.")
+        if self.hint and settings.app_tls is not Tls.NONE:
+            self.line(
+                "The certificate is a throw-away one: --ca-out FILE writes the authority that the app has to trust."
+            )
         if settings.app_tls is Tls.NONE:
             self.line(
                 "The app's side is clear text: whoever can listen between the app and here can read the password."

@@ -7,7 +7,6 @@ wrapped and begins in the first column.
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -305,6 +304,8 @@ def _notices(page: Page, outcome: Outcome) -> None:
 
 
 def _everything(page: Page, outcome: Outcome) -> None:
+    import json
+
     page.head("Everything seen")
     for diagnosis in outcome.diagnoses:
         attempt = diagnosis.attempt

@@ -30,6 +30,10 @@ def main() -> int:
     except (ValueError, KeyError):
         return _not_asked("its database cannot be reached", done.stderr)
     skipped = [each["name"] for each in packages if "skip_reason" in each]
+    if len(skipped) == len(packages):
+        return _not_asked(
+            "its database answered for none of the packages", str(packages[0]["skip_reason"] if packages else "")
+        )
     holes = [f"{each['name']}: {hole['id']}" for each in packages for hole in each.get("vulns", ())]
     sys.stdout.write("".join(f"{hole}\n" for hole in holes))
     sys.stdout.write(f"Audited {len(packages) - len(skipped)} packages: {len(holes)} known holes.\n")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import dns.flags
@@ -121,6 +123,27 @@ async def dns_server(zone: Zone, faults: Faults | None = None) -> AsyncIterator[
     finally:
         udp.close()
         tcp.close()
+
+
+@contextlib.contextmanager
+def dns_thread(zone: Zone, faults: Faults | None = None) -> Iterator[DnsServer]:
+    """The same in a thread of its own, for a command that has to run in the main one."""
+    ready: Future[tuple[DnsServer, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def live() -> None:
+        async with dns_server(zone, faults) as server:
+            over = asyncio.Event()
+            ready.set_result((server, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),))
+    thread.start()
+    server, loop, over = ready.result(10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
 
 
 CONTOSO: Zone = {

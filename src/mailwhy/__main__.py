@@ -12,6 +12,12 @@ def main() -> None:
 
         sys.stdout.write(f"mailwhy {__version__}\n")
         return
+    import atexit
+    import gc
+
+    # What a program reads at its start stays to its end: to look for garbage in it costs 15 ms, half of that at exit
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     try:
         from .cli import main as cli
         from .cli._signals import end_like_ctrl_c

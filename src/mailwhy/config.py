@@ -31,7 +31,9 @@ NAME = "mailwhy.toml"
 SECRETS = frozenset(
     {"password", "passwd", "pass", "pwd", "secret", "token", "auth-password", "app-password", "access-token", "keys"}
 )
-EACH_TIME = frozenset({"force", "many-domains", "password-stdin"})  # what has to be meant anew with every run
+EACH_TIME = frozenset(
+    {"force", "many-domains", "password-stdin", "send-to"}
+)  # what has to be meant anew with every run
 
 
 class ConfigError(Exception):

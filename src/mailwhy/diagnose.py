@@ -156,7 +156,8 @@ def _service_facts(attempt: Attempt, account: Account, knowledge: Knowledge) -> 
     software = next((str(s.seen["software"]) for s in attempt.steps if s.seen.get("software")), "")
     dialled = cloud_of(attempt.target.host, knowledge) if attempt.target.host else None
     if software == "exchange":
-        if names:
+        if names or (attempt.stage(Stage.TCP) and attempt.target.host and not dialled):
+            # it names another host; or we dialled another one ourselves, and Exchange Online always names itself
             yield "service=exchange-server"
         elif (
             dialled
@@ -331,7 +332,8 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
 def _finding(sign: Sign, meaning: Meaning, reading: Reading, knowledge: Knowledge) -> Finding:
     facts = tuple(knowledge.facts.get(fact, fact) for fact in meaning.given)
     because = (_evidence(sign, reading), *facts)
-    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place_of(reading.facts))
+    place, target = place_of(reading.facts), reading.attempt.target
+    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place, target)
 
 
 def _evidence(sign: Sign, reading: Reading) -> str:

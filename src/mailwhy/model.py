@@ -389,7 +389,8 @@ class Action:
     """One thing to do or to look at.
 
     text     what to do, in words
-    run      a command to paste; `{mailbox}`, `{login}`, `{sender}` stand for the addresses
+    run      a command to paste; `{mailbox}`, `{login}`, `{sender}` stand for the addresses, `{host}`, `{port}` and
+             `{starttls}` for the server (pages.located)
     where    "Exchange Online PowerShell", "Microsoft 365 admin center", "Entra admin center", "the device", ...
     expect   what it should print or show
     """
@@ -528,6 +529,7 @@ class Finding:
     because        the evidence in words, most telling first
     told_apart_by  what would tell it from the other candidates
     place          where the mailbox lives, as far as is known
+    target         the server whose answer it explains
     """
 
     cause: str
@@ -537,6 +539,7 @@ class Finding:
     told_apart_by: tuple[str, ...] = ()
     note: str = ""
     place: Place = Place.UNKNOWN
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

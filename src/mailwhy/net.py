@@ -66,6 +66,11 @@ class Way:
     ca_file: str | None = None
     timeouts: Timeouts = Timeouts()
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an EHLO name that would be a second command."""
+        if not self.ehlo.isprintable():
+            raise ValueError("the name for EHLO has a control character in it")
+
 
 class Failed(Exception):  # noqa: N818 - reads as what happened: the stage failed
     """A stage cannot go on, for a reason of ours. `reply`: what was said although it could not be used."""

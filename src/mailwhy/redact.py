@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import unicodedata
@@ -42,7 +43,7 @@ class Redactor:
         raw |= {"".join(form.split()) for form in raw} - {""}  # see _hide: read without blanks
         short = raw | blobs if len(word) <= LONG else set()
         self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
-        self.__edges = sorted((f for f in raw if EDGE < len(f) <= LONG * 2), key=len, reverse=True)
+        self.__edges = _edges(form for form in raw if EDGE < len(form) <= LONG * 2)
         self.__grams = _grams(blobs | (set(_long(word)) if len(word) > LONG else set()))
         self.__least = 2 * len(word)  # hex digits that the secret has at the least
         self.__hex = _hex_shapes(word) if SHORT <= len(word) <= LONG else None
@@ -80,11 +81,14 @@ class Redactor:
 
         Without blanks, a secret is found that was broken over lines or written in groups.
         """
+        joined = "".join(bodies[number] for number in which)
+        spans = list(self._spans(joined if blanks else "".join(joined.split())))
+        if not spans:  # nearly always: only then each character's place is worked out
+            return
         places = [
             (number, at) for number in which for at, char in enumerate(bodies[number]) if blanks or not char.isspace()
         ]
-        joined = "".join(bodies[number][at] for number, at in places)
-        for start, end in self._spans(joined):
+        for start, end in spans:
             for number, at in places[start:end]:
                 hidden[number][at] = True
 
@@ -101,13 +105,12 @@ class Redactor:
         if self.__grams:
             yield from self._windows(folded, range(len(text)))
             yield from self._windows(folded, _between_taken_out(text))
-        for form in self.__edges:
-            shape = _fold(form)
-            for size in range(len(form) - 1, EDGE - 1, -1):
-                if folded.endswith(shape[:size]):
-                    yield len(text) - size, len(text)
-                if folded.startswith(shape[-size:]):
-                    yield 0, size
+        sizes, starts, ends = self.__edges
+        for size in itertools.takewhile(lambda size: size <= len(folded), sizes):
+            if folded[-size:] in starts:
+                yield len(text) - size, len(text)
+            if folded[:size] in ends:
+                yield 0, size
 
     def _windows(self, folded: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Where WINDOW characters, read at these places only, are the secret's."""
@@ -115,6 +118,14 @@ class Redactor:
         for at in range(len(text) - WINDOW + 1):
             if text[at : at + WINDOW] in self.__grams:
                 yield places[at], places[at + WINDOW - 1] + 1
+
+
+def _edges(forms: Iterable[str]) -> tuple[Sequence[int], frozenset[str], frozenset[str]]:
+    """The beginnings and the ends of these forms, folded, and how long they are: looked up, not tried one by one."""
+    folded = [_fold(form) for form in forms]
+    starts = frozenset(form[:size] for form in folded for size in range(EDGE, len(form)))
+    ends = frozenset(form[-size:] for form in folded for size in range(EDGE, len(form)))
+    return sorted({len(each) for each in starts}), starts, ends
 
 
 def _between_taken_out(text: str) -> list[int]:
@@ -134,6 +145,8 @@ def _fold(text: str) -> str:
 
 
 def _masked(body: str, marks: Sequence[bool]) -> str:
+    if not any(marks):
+        return body
     parts: list[str] = []
     for at, char in enumerate(body):
         if not marks[at]:

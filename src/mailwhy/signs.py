@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from .model import Match, Protocol, Reply, Sign, Step
+from .noun import dataclass
 
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
@@ -34,8 +35,7 @@ def squash(text: str) -> str:
     return "".join(text.translate(_FOLD).split()).casefold()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Weight:
+class Weight(NamedTuple):
     """How specific a match is; compares in the order of the fields."""
 
     text: int = 0

@@ -120,7 +120,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-NAMES = st.sampled_from(["org.conditional_access", "user.mfa", "mailbox.aliases", "policy.allow_basic_auth_smtp", "x"])
+NAMES = st.sampled_from(["org.conditional_access", "user.mfa", "mailbox.aliases", "org.authentication_policies", "x"])
 SCOPES = st.sampled_from(["", "contoso.test", "works@contoso.test", "@", "nobody@nowhere.test"])
 
 

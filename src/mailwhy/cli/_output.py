@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -47,6 +47,7 @@ class Output:
     files      (path, format) of each `--output`
     verbosity  -1 for -q, else how many -v
     color      None: as the stream allows
+    limits     a monitor's limits and labels, where the command has `monitor_options`
     """
 
     format: str = "human"
@@ -54,20 +55,24 @@ class Output:
     color: bool | None = None
     verbosity: int = 0
     overwrite: bool = False
+    limits: Options = field(default_factory=Options)
 
     def options(self, stream: TextIO | None = None) -> Options:
         """Options for one stream; for a file (None): 80 columns, no colour."""
         color = False if stream is None else wants_color(self.color, stream)
-        width = get_terminal_size().columns if stream is not None and _is_terminal(stream) else 80
-        return Options(width=width, color=color, verbosity=self.verbosity, utc_offset=local_offset())
+        width = 80
+        if stream is not None and _is_terminal(stream):
+            from shutil import get_terminal_size
+
+            width = get_terminal_size().columns
+        verbosity, offset = self.verbosity, local_offset()
+        return replace(self.limits, width=width, color=color, verbosity=verbosity, utc_offset=offset)
 
     def write(self, outcome: Outcome, knowledge: Knowledge, stream: TextIO | None = None) -> None:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out = stream or sys.stdout
-        if out is None:  # the caller closed standard output: the exit code is all that is wanted
-            return
+        out: TextIO | None = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
@@ -100,11 +105,27 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return packed
 
 
+def monitor_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds a monitor's limits and labels; the function receives them in `output`. Stands under `output_options`."""
+
+    @functools.wraps(function)
+    def packed(*args: Any, output: Output, **values: Any) -> Any:
+        mine = {key: values.pop(key) for key in ("warn_seconds", "crit_seconds", "warn_days", "crit_days", "users")}
+        warn, crit = mine["warn_seconds"], mine["crit_seconds"]
+        if mine["crit_days"] > mine["warn_days"] or (warn is not None and crit is not None and warn > crit):
+            raise click.UsageError("a limit for CRITICAL would be passed before the one for WARNING")
+        return function(*args, output=replace(output, limits=Options(**mine)), **values)
+
+    for decorate in reversed(_MONITOR):
+        packed = decorate(packed)
+    return packed
+
+
 def collect(values: Mapping[str, Any]) -> Output:
     """The values of `output_options`, as click gives them, put together. UsageError where they contradict."""
     if values["quiet"] and values["verbose"]:
         raise click.UsageError("-q and -v contradict each other")
-    files = tuple(_file(spec) for spec in values["output"])
+    files = tuple(file_of(spec) for spec in values["output"])
     color = {"auto": None, "always": True, "never": False}[values["color"]]
     verbosity = -1 if values["quiet"] else min(values["verbose"], 2)
     chosen = Output(values["format"], files, color, verbosity, values["overwrite"])
@@ -127,7 +148,7 @@ def refuse_existing(output: Output) -> None:
             raise click.UsageError(f"--output {path}: the folder {path.parent} is not there")
 
 
-def _file(spec: str) -> tuple[Path, str]:
+def file_of(spec: str) -> tuple[Path, str]:
     """`FILE`, its ending says the format; or `FORMAT=FILE`."""
     before, sign, after = spec.partition("=")
     if "-" in (spec, after):
@@ -241,4 +262,40 @@ _DECORATORS: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("--quiet", "-q", is_flag=True, help="Three lines only."),
     click.option("--verbose", "-v", count=True, help="Show the dialogue; -vv: everything seen."),
+)
+
+_MONITOR: Sequence[Callable[[Any], Any]] = (
+    click.option(
+        "--warning",
+        "-w",
+        "warn_seconds",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="nagios: slower is WARNING.",
+    ),
+    click.option(
+        "--critical",
+        "-c",
+        "crit_seconds",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="nagios: slower is CRITICAL.",
+    ),
+    click.option(
+        "--warning-days",
+        "warn_days",
+        type=click.IntRange(0),
+        default=30,
+        show_default=True,
+        help="nagios: WARNING where the certificate ends sooner.",
+    ),
+    click.option(
+        "--critical-days",
+        "crit_days",
+        type=click.IntRange(0),
+        default=7,
+        show_default=True,
+        help="nagios: CRITICAL where it ends sooner.",
+    ),
+    click.option("--name-mailbox", "users", is_flag=True, help="prometheus: the mailbox as a label."),
 )

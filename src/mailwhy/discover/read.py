@@ -206,7 +206,8 @@ def _absent(evidence: Evidence) -> Iterable[str]:
         yield f"{domain} says that it takes no mail (null MX, RFC 7505)"
     unanswered = [one for one in evidence.lookups if not one.answered.definite]
     for lookup in unanswered[:3]:
-        yield f"{lookup.type} of {lookup.name}: {lookup.answered.replace('_', ' ')} {lookup.detail}".rstrip()
+        detail = f" ({lookup.detail})" if lookup.answered is Answered.FAILED and lookup.detail else ""
+        yield f"{lookup.type} of {lookup.name} could not be asked: {lookup.answered}{detail}"
     if len(unanswered) > 3:
         yield f"{len(unanswered) - 3} more questions were not answered"
 

@@ -14,7 +14,7 @@ from ..model import Kind, Stage
 from .imap_args import LITERAL, BadArgumentsError, Text, Token, text, tokens
 from .imap_mail import Mailbox
 from .session import UNKNOWN, Session, unbase64, xoauth2
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -124,7 +124,6 @@ class Imap:
             yield say(f"{tag} {answer}")
             return False
         yield say(f"{tag} {answer}\r\n{BYE_CLOSED}")
-        yield CLOSE
         return True
 
     def capability(self, tag: str, _: list[Token]) -> Part:
@@ -139,7 +138,6 @@ class Imap:
     def logout(self, tag: str, _: list[Token]) -> Part:
         """LOGOUT."""
         yield say(f"{BYE}\r\n{tag} OK LOGOUT completed.")
-        yield CLOSE
         return True
 
     def noop(self, tag: str, _: list[Token]) -> Part:

@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import Callable, Generator
 
 from ..model import Kind, Stage
+from .imap_fetch import halves
 from .session import UNKNOWN, Session, mechanism_label, unbase64, xoauth2
 from .store import Folder, Message
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Wait
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -75,7 +76,6 @@ class Pop:
                 return
             if len(line) > MAX_COMMAND:
                 yield say(ONE_LINE, Stage.AUTH)
-                yield CLOSE
                 return
             verb, _, rest = line.partition(b" ")
             name = verb.strip().upper().decode("latin-1")
@@ -137,7 +137,6 @@ class Pop:
             return False
         if len(words) > 1 and name == "XOAUTH2":
             yield say(ONE_LINE, Stage.AUTH)
-            yield CLOSE
             return True
         line: bytes | None = words[1] if len(words) > 1 else b""
         if not line:
@@ -219,9 +218,9 @@ class Pop:
         if found is None or len(words) < 2 or not words[1].isdigit():
             yield say(ASSUMED["no such message"])
             return False
-        header, _, body = found[1].data.partition(b"\r\n\r\n")
+        header, body = halves(found[1].data)
         lines = body.splitlines(keepends=True)[: int(words[1])]
-        yield Say(b"+OK\r\n" + stuffed(header + b"\r\n\r\n" + b"".join(lines)) + b".\r\n")
+        yield Say(b"+OK\r\n" + stuffed(header + b"".join(lines)) + b".\r\n")
         return False
 
     def dele(self, words: list[bytes]) -> Part:
@@ -249,7 +248,6 @@ class Pop:
             gone = {id(self.listed[number - 1]) for number in self.deleted}
             self.inbox.messages[:] = [message for message in self.inbox.messages if id(message) not in gone]
         yield say(ASSUMED["quit"])
-        yield CLOSE
         return True
 
 

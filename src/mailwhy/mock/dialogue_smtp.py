@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from ..model import Kind, Stage
 from .front import SMTP_WORDS
 from .session import UNKNOWN, Session, mechanism_label, unbase64, xoauth2
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -92,7 +92,6 @@ class Smtp:
             return False
         if it.tls in OLD_TLS:
             yield say(f"{TLS_TOO_OLD} [{it.front.server}]", Stage.CAPABILITIES)
-            yield CLOSE
             return True
         self.hello = True
         sixth = f"AUTH {' '.join(it.front.auth)}" if it.tls else "STARTTLS"
@@ -319,7 +318,6 @@ class Smtp:
         """QUIT."""
         self.it.heard("QUIT")
         yield say("221 2.0.0 Service closing transmission channel")
-        yield CLOSE
         return True
 
 

@@ -18,7 +18,12 @@ FLAGS = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $MDNSent"
 WILD = re.compile(r"[*%]+")
 ARGUMENTS = "BAD Command Argument Error. 12"
 INVALID_STATE = "BAD Command received in Invalid state."
-NO_FOLDER = "NO [NONEXISTENT] The folder does not exist."  # assumed: no report shows the text
+ASSUMED = {
+    "no folder": "NO [NONEXISTENT] The folder does not exist.",
+    "exists": "NO Mailbox already exists.",
+    "read-only": "NO STORE failed.",
+    "idle": "+ IDLE accepted, awaiting DONE command.",
+}
 
 
 class Mailbox:
@@ -82,7 +87,7 @@ class Mailbox:
         except (BadArgumentsError, IndexError, RecursionError):  # the last: a search nested a thousand deep
             yield say(f"{tag} {ARGUMENTS}")
         except KeyError:
-            yield say(f"{tag} {NO_FOLDER}")
+            yield say(f"{tag} {ASSUMED['no folder']}")
 
     def select(self, tag: str, args: list[Token]) -> Part:
         """SELECT."""
@@ -172,7 +177,7 @@ class Mailbox:
         name = text(args[0]).rstrip("/")
         folders = self.store.folders(self.address)
         if name.upper() == "INBOX" or name in folders or not name:
-            yield say(f"{tag} NO Mailbox already exists.")  # assumed
+            yield say(f"{tag} {ASSUMED['exists']}")
             return
         folders[name] = Folder(name)
         yield say(f"{tag} OK CREATE completed.")
@@ -225,7 +230,7 @@ class Mailbox:
         action = text(args[1]).upper()
         given = {text(each) for each in args[2]} if isinstance(args[2], list) else {text(each) for each in args[2:]}
         if not self.writable:
-            yield say(f"{tag} NO STORE failed.")  # assumed
+            yield say(f"{tag} {ASSUMED['read-only']}")
             return
         for number, message in self.chosen(args[0], uid):
             if action.startswith("+"):
@@ -302,7 +307,7 @@ class Mailbox:
 
     def idle(self, tag: str, _: list[Token], __: bool) -> Part:
         """IDLE: says what is new until the client says DONE."""
-        yield say("+ IDLE accepted, awaiting DONE command.")  # assumed
+        yield say(ASSUMED["idle"])
         while True:
             yield from self.news()
             line = yield ReadLine(poked=True)

@@ -17,7 +17,7 @@ from .. import knowledge
 from ..model import Kind, Knowledge, Protocol
 from .faults import Fault
 from .front import FRONTS, Front
-from .load import problem
+from .load import homeless
 from .says import Voice
 from .settings import BadSettingError, change, state
 from .state import Account, Tenant
@@ -146,7 +146,7 @@ class World:
             each: change(self.tenants.get(each), scope if "@" in scope else each, name, value) for each in wanted
         }
         for tenant in changed.values():
-            if wrong := problem(tenant):
+            if wrong := homeless(tenant.org):
                 raise BadSettingError(wrong)
         self.tenants.update(changed)
 

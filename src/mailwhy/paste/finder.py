@@ -15,6 +15,7 @@ from ..model import Protocol, Reply, Sign, Speaker
 from ..noun import dataclass
 from ..reply import TRAILER, harmless, parse
 from ..signs import Signs, squash, word_pattern
+from .shape import Shape
 from .text import SOFT, Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -63,7 +64,7 @@ _REPLY = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 # what stands before a version number or a queue's own status, which look like enhanced codes
-_NOT_A_CODE = re.compile(
+_NOT_A_CODE = Shape(
     r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
     r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
     re.IGNORECASE,
@@ -140,7 +141,7 @@ def _starts(text: str) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     for match in _REPLY.finditer(text):
         at = _begin(match)
-        if match["alone"] and (_NOT_A_CODE.search(text, max(0, at - 24), at)):
+        if match["alone"] and (_NOT_A_CODE.pattern.search(text, max(0, at - 24), at)):
             continue
         if found and _NESTED.search(text, max(0, at - 12), at) and at - _begin(found[-1]) < LONGEST // 2:
             continue
@@ -296,8 +297,8 @@ def _shape(line: str) -> tuple[Protocol | None, str, bool]:
 
 # -- known words outside replies ----------------------------------------------------------------------------------
 
-_LEFT = re.compile(r"(?:[\n\v\"'(\[{|<>]|:\s|=\s?|\*\*|;\s|,\s(?=\w+\s*$)|->|=>|\.\s)")
-_BEFORE = re.compile(
+_LEFT = Shape(r"(?:[\n\v\"'(\[{|<>]|:\s|=\s?|\*\*|;\s|,\s(?=\w+\s*$)|->|=>|\.\s)")
+_BEFORE = Shape(
     r"(?:(?P<smtp>(?<!\d)[45]\d\d[ -]\s*(?:[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)?|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)"
     r"|(?P<words>(?:(?:\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*)\s+)?(?:NO|BAD|BYE)\s+(?:\[?b?['\"])?)"
     r"|(?P<received>\"?(?P<status>NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"])"
@@ -368,8 +369,8 @@ def _worded(
 ) -> Iterator[Said]:
     text = page.text
     left = max([page.start(page.index(start)), *(e for s, e in taken if e <= start)])
-    before = max([left, *(found.end() for found in _LEFT.finditer(text, left, start))])
-    if found := _BEFORE.search(text, left, before):
+    before = max([left, *(found.end() for found in _LEFT.pattern.finditer(text, left, start))])
+    if found := _BEFORE.pattern.search(text, left, before):
         before = found.start()
     index = page.index(end - 1)
     line_end = page.start(index) + len(page.lines[index].text)

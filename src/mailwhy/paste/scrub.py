@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step
+from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step, Target
 from .shape import Shape, fold
 
 MASK = "***"
@@ -283,12 +283,14 @@ def scrubbed(outcome: Outcome) -> Outcome:
     def step(old: Step) -> Step:
         return replace(old, reply=old.reply and reply(old.reply), seen=plain(old.seen))
 
+    def where(old: Target) -> Target:
+        return replace(old, host=old.host and hide(old.host))
+
     def finding(old: Finding) -> Finding:
-        return replace(old, because=tuple(map(hide, old.because)))
+        return replace(old, because=tuple(map(hide, old.because)), target=old.target and where(old.target))
 
     def diagnosis(old: Diagnosis) -> Diagnosis:
-        target = replace(old.attempt.target, host=old.attempt.target.host and hide(old.attempt.target.host))
-        attempt = replace(old.attempt, target=target, steps=tuple(map(step, old.attempt.steps)))
+        attempt = replace(old.attempt, target=where(old.attempt.target), steps=tuple(map(step, old.attempt.steps)))
         return replace(old, account=account(old.account), attempt=attempt, findings=tuple(map(finding, old.findings)))
 
     return replace(

@@ -9,12 +9,11 @@ was only written (`\\n` in JSON, `<br>`) becomes `SOFT`.
 from __future__ import annotations
 
 import codecs
-import html
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
+from ..noun import dataclass
 from ..signs import squash
 from .shape import Shape
 from .times import leading_time
@@ -103,6 +102,8 @@ def peel(text: str) -> str:
 
 
 def _entity(found: re.Match[str]) -> str:
+    import html
+
     return " ".join(html.unescape(found.group()).splitlines()) or " "
 
 
@@ -168,11 +169,11 @@ def line_of(number: int, text: str) -> Line:
     return Line(number, text, time, speaker, prefixed)
 
 
-@dataclass(frozen=True)
 class Page:
     """Lines that stand together, clean, as one text; places in it lead back to the lines."""
 
-    lines: tuple[Line, ...]
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        self.lines = lines
 
     @cached_property
     def text(self) -> str:

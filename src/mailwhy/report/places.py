@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
-from ..model import Knowledge, Notice, Stage, Tls, to_plain
+from ..model import Knowledge, Protocol, Stage, Tls, to_plain
 from ..places import Answered, AtMicrosoft, Lookup, Path, Paths, Place, State
 from . import Options
 from .human import Page
@@ -34,7 +34,7 @@ def place_text(place: Place, knowledge: Knowledge, options: Options) -> str:
     tone = {AtMicrosoft.YES: "good", AtMicrosoft.LIKELY: "doubt", AtMicrosoft.UNKNOWN: "doubt"}
     page.say(_headline(place, knowledge), tone=tone.get(place.at_microsoft, ""))
     if place.asked != place.domain:
-        page.say(f"Asked for: {clean(place.domain)}")
+        page.say(f"Domain:        {clean(place.domain)}")
     if place.providers:
         page.say(f"Mail goes to:  {', '.join(map(clean, place.providers))}", hang=15)
     if place.servers:
@@ -130,7 +130,8 @@ def _verdict(paths: Paths) -> str:
         text = f"Open: {_ports(clean_ones)}."
         return text + (f" Not so: {_ports(odd, states=True)}." if odd else "")
     if paths.exit == 1:
-        return f"No way through to send mail: {_ports(odd, states=True) or 'every path ends before the server'}."
+        smtp = [path for path in odd if path.target.protocol is Protocol.SMTP]
+        return f"No clean way to the server: {_ports(smtp or odd, states=True) or 'every path ends before it'}."
     return "Could not find out: no address could be tried."
 
 
@@ -159,11 +160,6 @@ def _tls(path: Path) -> dict[str, Any]:
     steps = path.attempt.stage(Stage.TLS) if path.attempt else ()
     kept = ("version", "cipher", "subject", "issuer", "not_after", "problems")
     return {key: step.seen[key] for step in steps for key in kept if key in step.seen}
-
-
-def notices_text(notices: Iterable[Notice]) -> str:
-    """Notices as lines, for standard error."""
-    return "".join(f"{clean(notice.text)}\n" for notice in notices)
 
 
 def _json(command: str, plain: dict[str, Any], exit_: int) -> str:

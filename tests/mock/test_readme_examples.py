@@ -7,17 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
-from typing import Any
 
-import pytest
 from needs import program
 
 from mailwhy import mock
 from mailwhy.mock.control import Control
-from mailwhy.net import Way
-from mailwhy.targets import parse_server
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```\n", README, re.DOTALL))
@@ -66,18 +61,3 @@ def test_its_files_and_options_exist() -> None:
         assert option in helped
         if value.startswith("fixtures/"):
             assert (Path(__file__).parents[2] / value).exists()
-
-
-async def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    async with mock.serve() as servers:
-        targets = [parse_server(each) for each in servers.server_options("smtp-off@contoso.test")]
-        there: dict[str, Any] = {"targets": targets, "way": Way(ca_file=str(servers.ca_file)), "as_of": "2026-11-22"}
-        code = (
-            BLOCKS["python"].replace("user@contoso.com", "smtp-off@contoso.test").replace('"..."', '"abcdefghijklmnop"')
-        )
-        assert code.count("))\n") == 1
-        code = code.replace("))\n", "), **there)\n", 1)
-        spaces: dict[str, Any] = {"there": there}
-        exec(f"async def example():\n{textwrap.indent(code, '    ')}", spaces)
-        await spaces["example"]()
-    assert capsys.readouterr().out.startswith("named ['mailbox.smtp_auth_disabled'")

@@ -178,7 +178,7 @@ def test_check_asks_no_dns_where_the_look_up_worked(refused_port: int) -> None:
     with dns_thread({}) as dns:
         args = ["user@contoso.test", "--password-stdin", "--server", f"smtp=127.0.0.1:{refused_port}/none"]
         result = CliRunner().invoke(main, ["check", *args, "--resolver", dns.option], input="secret")
-        assert dns.asked == []
+        assert dns.asked == [], result.output
     assert result.exit_code == 3, result.output
 
 

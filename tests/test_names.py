@@ -33,9 +33,9 @@ def system(monkeypatch: pytest.MonkeyPatch, *addresses: str, canonical: str = ""
         return [(socket.AF_INET, 1, 6, canonical, (address, 0)) for address in addresses]
 
     monkeypatch.setattr("mailwhy.discover.names.look_up", look_up)
-    monkeypatch.setattr("mailwhy.net.look_up", look_up)
     monkeypatch.setattr("mailwhy.probe.session.look_up", look_up)
     monkeypatch.setattr("mailwhy.paths.look_up", look_up)
+    monkeypatch.setattr("mailwhy.net.look_up", look_up)  # last: a module imported after it would keep this one
 
 
 async def naming_of(zone: Zone = ZONE, faults: Faults | None = None, host: str = HOST) -> Naming:

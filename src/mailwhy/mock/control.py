@@ -18,6 +18,7 @@ from typing import Any
 
 from ..model import to_plain
 from .faults import BadFaultError, fault
+from .servers import ANYWHERE
 from .settings import BadSettingError
 from .world import World
 
@@ -49,7 +50,8 @@ class Control:
         """Listens; the address as a URL."""
         self._server = await asyncio.start_server(self._connection, host, port)
         name = self._server.sockets[0].getsockname()
-        return f"http://{f'[{name[0]}]' if ':' in name[0] else name[0]}:{name[1]}"
+        where = ANYWHERE.get(name[0], name[0])
+        return f"http://{f'[{where}]' if ':' in where else where}:{name[1]}"
 
     async def stop(self) -> None:
         """Closes the listener and cuts what is connected."""

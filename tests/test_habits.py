@@ -8,19 +8,24 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import click
 import pytest
+import test_knowledge_causes as causes
 from click.testing import CliRunner, Result
 from outcomes import book, outcomes
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailwhy.batch import remedy
 from mailwhy.cli import batch, check
 from mailwhy.cli._output import Output, monitor_options, output_options
 from mailwhy.mock.threaded import Running
+from mailwhy.model import Account, Place, Verdict
+from mailwhy.report import json as as_json
 from mailwhy.report import render, render_many
 
 # monitoring-plugins' guidelines: 'label'=value[UOM];[warn];[crit];[min];[max], ranges as [@]start:end
@@ -201,3 +206,36 @@ def test_module_and_script_are_one(tmp_path: Path) -> None:
         return subprocess.run([*words, "--version"], capture_output=True, check=True, cwd=tmp_path).stdout
 
     assert printed(sys.executable, "-m", "mailwhy") == printed(str(Path(sys.executable).with_name("mailwhy")))
+
+
+# --- the script that mends a batch --------------------------------------------------------------------------------
+
+
+def test_every_line_of_the_script_is_a_command_that_was_looked_up() -> None:
+    """One mailbox for every page of the handbook that has PowerShell in its fix."""
+    first = outcomes()["tenant-off"]
+    records = []
+    for number, cause in enumerate(c for c in book().causes.values() if any("PowerShell" in a.where for a in c.fix)):
+        finding = replace(first.findings[0], cause=cause.id, place=Place.TENANT)
+        login = f"o'neil{number}@contoso.com"
+        outcome = replace(first, account=Account(login, login, login), findings=(finding,), verdict=Verdict.NAMED)
+        records.append({"row": number + 1, "mark": 1, **as_json.plain(outcome, book())})
+    script = "".join(remedy.script(lambda: iter(records), "r.jsonl"))
+    body = script[script.index("\n# === ") :]
+    changes = re.findall(r"^if \(Approve '(?P<shown>.*)'\) \{\n    (?P<run>.*)\n\}$", body, re.MULTILINE)
+    assert len(changes) >= 5
+    assert all(shown.replace("''", "'") == command for shown, command in changes)
+    undo = body[body.index("# === Undo") :]
+    looks = [line for line in body.splitlines() if re.match(r"(Get|Test|Search)-", line)]
+    backs = [line[2:] for line in undo.splitlines()[1:] if re.match(r"# [A-Z]\w+-", line)]
+    for command in (*(run for _, run in changes), *looks, *backs):
+        for part in command.split(" | "):
+            cmdlet = part.split()[0]
+            parameters = set(re.findall(r"(?<=\s)-([A-Za-z]+)", re.sub(r"'(?:[^']|'')*'", "''", part)))
+            assert parameters <= causes.ALLOWED[cmdlet], part
+    told = {command for _, command in changes} | set(looks)
+    for line in body.splitlines():  # and nothing else in it does anything
+        assert not line.strip() or line.startswith(("#", "if (Approve '", "}")) or line.strip() in told, line
+    for change in (command for _, command in changes if command.startswith("Set-CASMailbox")):
+        name = change.split(" -Identity ")[1].split("@")[0]
+        assert any(name in back for back in backs), f"no way back from {change}"

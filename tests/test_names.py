@@ -174,12 +174,12 @@ def test_check_explains_a_look_up_that_failed(monkeypatch: pytest.MonkeyPatch) -
     assert "names.no-such-name" in {notice["id"] for notice in json.loads(result.stdout)["notices"]}
 
 
-def test_check_asks_no_dns_where_the_look_up_worked(unused_tcp_port: int) -> None:
+def test_check_asks_no_dns_where_the_look_up_worked(refused_port: int) -> None:
     with dns_thread({}) as dns:
-        args = ["user@contoso.test", "--password-stdin", "--server", f"smtp=127.0.0.1:{unused_tcp_port}/none"]
+        args = ["user@contoso.test", "--password-stdin", "--server", f"smtp=127.0.0.1:{refused_port}/none"]
         result = CliRunner().invoke(main, ["check", *args, "--resolver", dns.option], input="secret")
         assert dns.asked == []
-    assert result.exit_code == 3
+    assert result.exit_code == 3, result.output
 
 
 async def test_paths_says_what_dns_says(monkeypatch: pytest.MonkeyPatch) -> None:

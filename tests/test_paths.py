@@ -74,18 +74,18 @@ async def test_open_by_implicit_tls_imap_and_pop() -> None:
         assert (path.state, path.said) == (State.OPEN, "")
 
 
-async def test_closed(unused_tcp_port: int) -> None:
-    detour = {(SMTP_HOST, 587): ("127.0.0.1", unused_tcp_port)}
+async def test_closed(refused_port: int) -> None:
+    detour = {(SMTP_HOST, 587): ("127.0.0.1", refused_port)}
     paths = await try_paths([MICROSOFT], way(5, connect_to=detour), load())
     assert [path.state for path in paths.paths] == [State.CLOSED]
     assert paths.exit == 1
 
 
-async def test_closed_465_is_normal_at_microsoft_and_nowhere_else(unused_tcp_port: int) -> None:
+async def test_closed_465_is_normal_at_microsoft_and_nowhere_else(refused_port: int) -> None:
     states = []
     for host in (SMTP_HOST, "mail.contoso.test"):
         target = Target(Protocol.SMTP, host, 465, Tls.IMPLICIT)
-        detour = {(host, 465): ("127.0.0.1", unused_tcp_port)}
+        detour = {(host, 465): ("127.0.0.1", refused_port)}
         paths = await try_paths([target], way(5, connect_to=detour), load())
         states.append((paths.paths[0].state, bool(paths.paths[0].expected)))
     assert states == [(State.CLOSED, True), (State.CLOSED, False)]
@@ -270,9 +270,9 @@ async def test_every_address_and_family_has_its_own_line(monkeypatch: pytest.Mon
     assert six.state in (State.CLOSED, State.NO_ROUTE), "the script listens on IPv4 only"
 
 
-async def test_a_slow_path_does_not_hold_up_the_others(unused_tcp_port: int) -> None:
+async def test_a_slow_path_does_not_hold_up_the_others(refused_port: int) -> None:
     async with serve("* gone", strict=False) as slow:
-        detours = {(SMTP_HOST, 25): ("127.0.0.1", slow.port), (SMTP_HOST, 587): ("127.0.0.1", unused_tcp_port)}
+        detours = {(SMTP_HOST, 25): ("127.0.0.1", slow.port), (SMTP_HOST, 587): ("127.0.0.1", refused_port)}
         targets = [Target(Protocol.SMTP, SMTP_HOST, port, Tls.STARTTLS) for port in (25, 587)] * 20
         async with asyncio.timeout(8):
             paths = await try_paths(targets, way(0.5, connect_to=detours), load())

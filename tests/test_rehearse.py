@@ -19,7 +19,8 @@ from mailwhy.mock.certs import Certificates
 from mailwhy.model import Account, Attempt, Credential, Kind, NotPlainError, Protocol, Secret, Stage, Target, Tls
 from mailwhy.net import Way
 from mailwhy.rehearse import Profile, act, perform, profiles
-from mailwhy.relay import Relay, Settings
+from mailwhy.relay import Relay, Seen, Settings
+from mailwhy.relay.serve import Observer
 from mailwhy.run import judge
 
 LOGIN = "works@contoso.test"
@@ -104,6 +105,27 @@ async def test_without_a_sign_in(servers: Servers, name: str) -> None:
     assert attempt.failed.reply.enhanced == "5.7.57"
     assert causes(attempt) == ["client.no_auth_attempted"]
     assert servers.world.attempts == []
+
+
+@pytest.mark.parametrize("name", ["dotnet-smtpclient", "plain-only-script", "helo-only-printer"])
+async def test_the_relay_sees_what_rehearse_sees(servers: Servers, tmp_path: Path, name: str) -> None:
+    """A dialogue like .NET's through the relay: the same habits and the same cause as without it."""
+    login = "smtp-off@contoso.test"
+    over: asyncio.Queue[Seen] = asyncio.Queue()
+    made = Certificates(("127.0.0.1",))
+    made.write_ca(tmp_path / "ca.pem")
+    settings = Settings(at(servers), Tls.STARTTLS, made.context(), way=Way(ca_file=str(servers.ca_file)))
+    credential = Credential(Account(login, login, login), Kind.PASSWORD, Secret(servers.secret_of(login)))
+    async with Relay(settings, Observer(ended=over.put_nowait)) as relay:
+        target = Target(Protocol.SMTP, "127.0.0.1", relay.port, Tls.STARTTLS)
+        mine = await act(profiles()[name], credential, target, Way(ca_file=str(tmp_path / "ca.pem")), sender=login)
+        async with asyncio.timeout(10):
+            seen = (await over.get()).attempt
+    assert seen.facts == mine.facts
+    assert causes(seen, login) == causes(mine, login)
+    assert [(s.stage, s.ok, s.sent) for s in seen.steps if s.stage is not Stage.TLS] == [
+        (s.stage, s.ok, s.sent) for s in mine.steps if s.stage is not Stage.TLS
+    ]
 
 
 async def test_old_tls_is_refused_by_a_server_like_microsofts(servers: Servers) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import json
 import signal
+import ssl
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from mailwhy import mock, run
@@ -19,7 +22,9 @@ from mailwhy.mock.replay import read
 from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Target, Tls
 from mailwhy.net import Way
 from mailwhy.probe import probe
+from mailwhy.report import json as schema
 
+SCHEMA = Path(schema.__file__).parent / "schema.json"
 LOGIN = "smtp-off@contoso.test"
 
 
@@ -93,6 +98,7 @@ async def test_one_session_shown_recorded_explained_and_replayed(servers: Server
     assert set(written) == {".json", ".txt"}
     assert all(secret not in text for text in (out, *(path.read_text() for path in written.values())))
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in written.values())
+    jsonschema.validate(json.loads(written[".json"].read_text()), json.loads(SCHEMA.read_text()))
     for path in written.values():
         found = run.explain(path.read_bytes(), as_of="2026-11-22")
         assert next(finding.cause for finding in found.findings) == "mailbox.smtp_auth_disabled"
@@ -146,3 +152,25 @@ async def test_a_port_that_is_taken(servers: Servers, tmp_path: Path) -> None:
         status, out = await running.end()
     assert status == 3
     assert "cannot listen" in out
+
+
+@pytest.mark.parametrize("old", [False, True])
+async def test_old_tls_only_on_request(servers: Servers, tmp_path: Path, old: bool) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point here
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    given = [*options(servers, tmp_path), "--app-tls", "implicit", *(["--old-tls"] if old else [])]
+    async with relay(tmp_path, *given) as running:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.ready["port"], ssl=context)
+            greeting = await reader.readline()
+            writer.close()
+        except (ssl.SSLError, ConnectionError):
+            greeting = b""
+        _, out = await running.end(signal.SIGINT)
+    assert greeting.startswith(b"220 ") is old
+    assert "the app offers no TLS newer than 1.1" in out

@@ -205,10 +205,9 @@ def test_one_file_is_not_named_twice_and_a_dash_is_no_file(tmp_path: Path) -> No
     "arguments", [["explain", "535 5.7.3 Authentication unsuccessful"], ["causes"], ["check", "--help"]]
 )
 def test_a_full_disk_is_no_refusal(arguments: list[str]) -> None:
+    words = [sys.executable, "-m", "mailwhy", *arguments]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "mailwhy", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
-        )
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 3
     assert done.stderr.decode().startswith("Error: ")
     assert b"Traceback" not in done.stderr

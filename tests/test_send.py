@@ -303,9 +303,9 @@ async def test_a_foreign_alphabet_needs_smtputf8() -> None:
     assert (await step_of(script, to=to)).seen["at"] == "RCPT TO"
 
 
-async def test_nobody_there(unused_tcp_port: int) -> None:
+async def test_nobody_there(refused_port: int) -> None:
     who = credential()
-    recorder = Recorder(parse_server(f"smtp=127.0.0.1:{unused_tcp_port}/none"), who.kind)
+    recorder = Recorder(parse_server(f"smtp=127.0.0.1:{refused_port}/none"), who.kind)
     await send(recorder, who, way(2), "PLAIN", OTHER)
     assert recorder.attempt.steps[0].fault is Fault.REFUSED
 
@@ -371,4 +371,11 @@ def test_no_variable_and_no_file_sends_mail(exchange_online: Running, monkeypatc
 
 def test_what_is_no_address(exchange_online: Running) -> None:
     assert run(exchange_online, "works@contoso.test", "--send-to=nobody").exit_code == 2
+    assert exchange_online.attempts == []
+
+
+def test_a_message_is_not_sent_again_and_again(exchange_online: Running) -> None:
+    result = run(exchange_online, "works@contoso.test", "--until-pass", "--send-to")
+    assert result.exit_code == 2
+    assert "sent once" in " ".join(result.output.split())
     assert exchange_online.attempts == []

@@ -156,7 +156,8 @@ def _service_facts(attempt: Attempt, account: Account, knowledge: Knowledge) -> 
     software = next((str(s.seen["software"]) for s in attempt.steps if s.seen.get("software")), "")
     dialled = cloud_of(attempt.target.host, knowledge) if attempt.target.host else None
     if software == "exchange":
-        if names:
+        if names or (attempt.stage(Stage.TCP) and attempt.target.host and not dialled):
+            # it names another host; or we dialled another one ourselves, and Exchange Online always names itself
             yield "service=exchange-server"
         elif (
             dialled

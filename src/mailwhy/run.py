@@ -14,8 +14,8 @@ other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,7 @@ from .model import (
     Attempt,
     Credential,
     Diagnosis,
-    Exit,
     Fault,
-    JsonValue,
     Judged,
     Kind,
     Knowledge,
@@ -40,8 +38,6 @@ from .model import (
     Stage,
     Step,
     Target,
-    Verdict,
-    from_plain,
 )
 from .record import SCHEMA, attempts_of
 from .signs import Signs
@@ -112,6 +108,12 @@ async def check(
     return run.outcome()
 
 
+@functools.cache
+def _signs() -> Signs:
+    """The signs of the handbook, ready: a list of mailboxes asks for them with every row."""
+    return Signs(load().signs.values())
+
+
 def explain(
     text: str | bytes | Iterable[bytes],
     *,
@@ -130,8 +132,7 @@ def explain(
     from .paste import Found
     from .paste import read as read_paste
 
-    known = load()
-    signs = Signs(known.signs.values())
+    known, signs = load(), _signs()
     outside = frozenset(facts)
     if isinstance(text, str | bytes) and (report := _report(text)):
         account, attempts, told, day = report
@@ -183,28 +184,6 @@ def judge(
     return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
 
 
-def again(report: JsonValue, knowledge: Knowledge, signs: Signs) -> Outcome:
-    """The outcome that a report of ours tells of: its evidence read anew, its verdict and exit code as they were.
-
-    NotPlainError, KeyError or ValueError where it was changed by hand.
-    """
-    account, attempts = attempts_of(report)
-    outside = frozenset(map(str, report["facts"]))
-    diagnoses = diagnose.diagnose(attempts, account, knowledge, report["as_of"], outside, signs)
-    found = diagnose.outcome(
-        report["command"],
-        account,
-        diagnoses,
-        knowledge,
-        report["as_of"],
-        outside=outside,
-        started=report["started"],
-        finished=report["finished"],
-        notices=[from_plain(Notice, notice) for notice in report["notices"]],
-    )
-    return replace(found, verdict=Verdict(report["verdict"]), exit=Exit(report["exit"]))
-
-
 class Check:
     """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far.
 
@@ -234,7 +213,7 @@ class Check:
         from .net import Recorder
 
         self.knowledge = knowledge or load()
-        self.signs = Signs(self.knowledge.signs.values())
+        self.signs = _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
         self.account = account
         self.credential = Credential(account, kind, secret) if secret is not None else None
         self.cloud = cloud or diagnose.consumer_cloud(account.login or "", self.knowledge) or "worldwide"

@@ -9,6 +9,7 @@ aiosmtplib raises may quote what was sent, so it ends here: only the server's an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from datetime import UTC, datetime
@@ -83,8 +84,11 @@ class _Sending:
             raise
         except ValueError:  # aiosmtplib quotes what it would not send
             raise Failed(Fault.UNENCODABLE) from None
-        finally:
+        finally:  # at once: a graceful end of TLS would outlive this run
+            if isinstance(smtp.transport, asyncio.Transport):
+                smtp.transport.abort()
             smtp.close()
+            await asyncio.sleep(0)  # the loop closes an aborted socket in its next turn
 
     async def _connection(self) -> aiosmtplib.SMTP:
         """Dialled by our own rules: the same addresses, family, source and detour as the sign-in before."""

@@ -178,9 +178,7 @@ def line(bench: Bench) -> None:
             f"{part} (counted)", {"mailwhy check": commands["mailwhy check"]}, 1, MAILWHY_PASSWORD=where["password"]
         )
         counted = sorted(far.flights.values(), reverse=True)
-    bench.notes.append(
-        f"round trips of mailwhy's connections, on the wire, two runs: {counted} (with QUIT, not waited for)"
-    )
+    bench.notes.append(f"round trips of mailwhy's connections, on the wire: {counted} (with QUIT, not waited for)")
     ours = bench.of(part, "mailwhy check").wall
     bench.ratios["check above the floor of its dialogue, ms"] = ours - ROUND_TRIPS * DELAY * 2000
     if bench.has(part, "swaks smtp", "curl imap", "curl pop"):

@@ -72,9 +72,7 @@ class Output:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out = stream or sys.stdout
-        if out is None:  # the caller closed standard output: the exit code is all that is wanted
-            return
+        out: TextIO | None = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,13 +22,13 @@ from ..batch.results import records
 from ..knowledge import load
 from ..ledger import Ledger, is_loopback
 from ..model import Account, Exit, Kind, Knowledge, Notice, Outcome, Target, Verdict
-from ..report import MANY, Options, render_many
 from ..report import json as report
+from ..report.words import SAID
 from ..secrets import Environment, NoSecretError, Taken
-from ..signs import Signs
 from ..targets import BadServerError, parse_server
-from ._options import as_of_option, kind_option, protocols
-from ._output import Output, file_of, local_offset, refuse_existing, write_file
+from ._documents import of_many, write_documents
+from ._options import as_of_option, ca_file, complete_cloud, complete_protocols, kind_option, protocols, seconds
+from ._output import Output, refuse_existing, write_file
 from ._secret import no_more_arguments
 from ._signals import end_like_ctrl_c
 from ._where import cloud_of, detour, server, targets_of, way_of
@@ -62,15 +63,23 @@ SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a
 @click.option("--password-file", metavar="PATH", help="For rows that name no source; {login} stands for the login.")
 @click.option("--password-command", metavar="CMD", help="The same with a command, run without a shell.")
 @click.option("--keyring-service", metavar="NAME", help="The same with the system's keyring.")
-@click.option("--only", type=protocols, metavar="PROTOCOLS", help="Test only these: smtp,imap,pop.")
+@click.option(
+    "--only",
+    type=protocols,
+    shell_complete=complete_protocols,
+    metavar="PROTOCOLS",
+    help="Test only these: smtp,imap,pop.",
+)
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
 @click.option(
-    "--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can."
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can.",
 )
 @click.option("--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own.")
 @click.option("--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address.")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage.")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--timeout", type=seconds(0.1, 600), metavar="SECONDS", help="Seconds for each stage.")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--parallel", type=click.IntRange(1, 200), default=10, show_default=True, help="Checks at the same time.")
 @click.option("--per-server", type=click.IntRange(1, 200), default=4, show_default=True, help="... to one server.")
 @click.option(
@@ -104,7 +113,7 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     password-command, password-variable, keyring. A password column works, with a warning.
     """
     no_more_arguments(ctx)
-    files = tuple(_of_many(spec) for spec in given["output"])
+    files = tuple(of_many(spec) for spec in given["output"])
     script = [(given["remediation"], "ps1")] if given["remediation"] else []
     refuse_existing(Output(files=(*files, *script), overwrite=given["overwrite"]))
     plan = Plan(ctx, list_, given, load())
@@ -120,35 +129,12 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     except OSError as why:
         raise Broken(f"The results cannot be written any more ({why.strerror}): stopped. --resume goes on.") from None
     _sum_up(tally, plan, found.rows, path)
-    _report(files, path, plan)
+    write_documents(files, path, plan.knowledge, overwrite=given["overwrite"])
     if given["remediation"]:
         text = "".join(remedy.script(lambda: records(path), path.name))
         write_file(given["remediation"], text, overwrite=given["overwrite"])
         click.echo(f"{given['remediation']}: read it, then run it yourself; it asks before every change.", err=True)
     ctx.exit(exit_ or tally.exit)
-
-
-def _of_many(spec: str) -> tuple[Path, str]:
-    """One `--output`. Raises UsageError for a format that is for one mailbox."""
-    path, format_ = file_of(spec)
-    if format_ not in MANY:
-        raise click.UsageError(f"--output {spec}: {format_} is for one mailbox; take {', '.join(sorted(MANY))}")
-    return path, format_
-
-
-def _report(files: tuple[tuple[Path, str], ...], results: Path, plan: Plan) -> None:
-    """All results so far as documents, in the order of the list."""
-    if not files:
-        return
-    from ..run import again
-
-    signs = Signs(plan.knowledge.signs.values())
-    found = sorted(records(results), key=lambda record: int(record["row"]))
-    for path, format_ in files:
-        outcomes = (again(record, plan.knowledge, signs) for record in found)
-        options = Options(utc_offset=local_offset())
-        text = render_many(outcomes, plan.knowledge, format_, options)
-        write_file(path, text, overwrite=plan.given["overwrite"])
 
 
 class Broken(click.ClickException):
@@ -347,16 +333,20 @@ def _progress(total: int, tally: Tally, quiet: bool) -> Iterator[Callable[[], No
 
 
 def _counts(tally: Tally) -> str:
-    return ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in tally.verdicts.most_common())
+    said: Counter[str] = Counter()
+    for verdict, count in tally.verdicts.items():
+        said[SAID[Verdict(verdict)]] += count
+    return ", ".join(f"{count} {words}" for words, count in said.most_common())
 
 
 def _sum_up(tally: Tally, plan: Plan, total: int, path: Path) -> None:
-    """The result by cause, the commonest first."""
+    """The result by cause, the commonest first; a cause that is not the only one possible is only the likeliest."""
     out_json = plan.given["format_"] == "json"
     click.echo(f"{tally.done} of {total} mailboxes: {_counts(tally) or 'none tested'}. Results: {path}", err=out_json)
     for (group, verdict), count in tally.groups.most_common():
         cause = plan.knowledge.cause(group)
-        words = f"{cause.title} ({group}, {verdict})" if cause else verdict.replace("_", " ")
+        likely = "most likely: " if verdict == Verdict.NARROWED else ""
+        words = f"{likely}{cause.title} ({group})" if cause else SAID[Verdict(verdict)]
         click.echo(f"{count:>7}  {words}", err=out_json)
     for tenant, count in tally.stopped.items():
         click.echo(

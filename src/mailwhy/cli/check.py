@@ -11,9 +11,23 @@ import click
 from click.core import ParameterSource
 
 from ..knowledge import load
-from ..model import Account, Attempt, Exit, Fault, Kind, Notice, Outcome, Stage, Target
+from ..model import Account, Attempt, Exit, Kind, Outcome, Target
 from ._dns import resolver_option
-from ._options import as_of_option, duration, facts_option, kind_option, protocols
+from ._names import with_names
+from ._options import (
+    as_of_option,
+    ca_file,
+    complete_cloud,
+    complete_protocols,
+    duration,
+    facts_option,
+    helo,
+    kind_option,
+    one_line,
+    protocols,
+    seconds,
+    source,
+)
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
@@ -31,31 +45,54 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.",
     context_settings={"allow_extra_args": True},
 )
-@click.argument("address")
-@click.option("--login", "--auth-user", help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).")
-@click.option("--from", "sender", help="The address that sends, where it is not ADDRESS.")
+@click.argument("address", type=one_line)
+@click.option(
+    "--login",
+    "--auth-user",
+    type=one_line,
+    metavar="NAME",
+    help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).",
+)
+@click.option(
+    "--from", "sender", type=one_line, metavar="ADDRESS", help="The address that sends, where it is not ADDRESS."
+)
 @click.option(
     "--only",
     type=protocols,
+    shell_complete=complete_protocols,
     metavar="PROTOCOLS",
     help="Test only these, and each whatever the others say: smtp,imap,pop.",
 )
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
-@click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.")
+@click.option(
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.",
+)
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
 @click.option(
-    "--timeout", "-t", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH)."
+    "--timeout",
+    "-t",
+    type=seconds(0.1, 600),
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
 )
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--ehlo",
+    "--helo",
+    type=helo,
+    metavar="NAME",
+    help="The name in EHLO (default: an address literal, which Exchange accepts).",
+)
 @click.option(
     "--send-to",
     is_flag=False,
@@ -90,7 +127,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     cloud = cloud_of(given["cloud"], account, knowledge)
     targets = targets_of(given["servers"], given["only"], cloud, knowledge)
     way = way_of(given)
-    recipient = _recipient(given["send_to"], account)
+    send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
@@ -109,14 +146,14 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
             facts=(*given["facts"], *ready.facts),
             ledger=Ledger(),
             force=given["force"],
-            send_to=recipient,
+            send_to=send_to,
             on_step=output.live() if again is None else None,
             knowledge=knowledge,
             others=others,
         )
 
-    run = waiting(start, given, output) if given["until_pass"] else start()
-    outcome = with_names(perform(run), given["resolver"])
+    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
+    outcome = with_names(outcome, given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
@@ -128,10 +165,20 @@ def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
         raise click.UsageError("--every and --max belong to --until-pass", ctx)
     if given["until_pass"] and given["every"] < SOONEST:
         raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
-    if given["until_pass"] and given["send_to"] is not None:
-        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
     if given["until_pass"] and given["force"]:
         raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
+    if given["until_pass"] and given["send_to"] is not None:
+        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
+
+
+def recipient_of(given: str | None, account: Account) -> str | None:
+    """Whom the message of --send-to goes to: the account's own address where none is named. Raises BadParameter."""
+    if given is None:
+        return None
+    recipient = given or account.mailbox or ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
+        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
+    return recipient
 
 
 def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
@@ -155,39 +202,3 @@ def perform(run: Check | Waiting) -> Outcome:
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
-
-
-def with_names(outcome: Outcome, resolver: tuple[str, int] | None) -> Outcome:
-    """Where a look-up failed: what DNS says of that name, as notices. Elsewhere DNS is not asked."""
-    failed = [d.attempt.failed for d in outcome.diagnoses]
-    hosts = {
-        diagnosis.attempt.target.host: None
-        for diagnosis, step in zip(outcome.diagnoses, failed, strict=True)
-        if step and step.stage is Stage.DNS and step.fault is not Fault.CANCELLED and not step.seen.get("addresses")
-    }
-    if not hosts or outcome.exit is Exit.CANCELLED:
-        return outcome
-    import asyncio
-
-    from ..discover import Resolver, explain_name
-
-    async def ask() -> list[Notice]:
-        names = await asyncio.gather(*(explain_name(host or "", Resolver(resolver, 3.0)) for host in hosts))
-        return [notice for naming in names for notice in naming.notices]
-
-    try:
-        found = asyncio.run(ask())
-    except KeyboardInterrupt:
-        return outcome
-    learned = {notice.text: notice for notice in found}.values()
-    return dataclasses.replace(outcome, notices=(*outcome.notices, *learned))
-
-
-def _recipient(given: str | None, account: Account) -> str | None:
-    """Whom the message of --send-to goes to: the account's own address where none is named."""
-    if given is None:
-        return None
-    recipient = given or account.mailbox or ""
-    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
-        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
-    return recipient

@@ -11,11 +11,11 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
-from ._where import detour, server
+from ._options import ca_file, source
+from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
     from ..discover import Resolver
-    from ..net import Way
     from ..places import Paths
 
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 )
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @resolver_option
 @place_options
 @click.pass_context
@@ -82,7 +82,7 @@ async def _go(address: str | None, given: dict[str, Any], knowledge: Knowledge) 
     targets, notices = await _targets(address, given, resolver, knowledge)
     named = [host for host in dict.fromkeys(target.host or "" for target in targets) if _is_asked(host, targets, given)]
     async with asyncio.TaskGroup() as group:
-        tries = group.create_task(try_paths(targets, _way(given), knowledge))
+        tries = group.create_task(try_paths(targets, way_of(given), knowledge))
         names = [group.create_task(explain_name(host, resolver)) for host in named]
     learned = {notice.text: notice for task in names for notice in task.result().notices}
     return dataclasses.replace(tries.result(), notices=(*notices, *learned.values()))
@@ -140,18 +140,3 @@ async def _cloud(
         return place.clouds[0], ()
     text = f"DNS does not show {place.domain} at Microsoft 365 ({place.at_microsoft}); the worldwide hosts were tried."
     return "worldwide", (Notice("paths.cloud-assumed", text),)
-
-
-def _way(given: dict[str, Any]) -> Way:
-    import socket
-
-    from ..net import Timeouts, Way
-
-    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-    return Way(
-        connect_to=dict(given["connect_to"]),
-        family=families[given["family"]],
-        source=given["source"],
-        ca_file=given["ca_file"],
-        timeouts=Timeouts.all(given["timeout"]),
-    )

@@ -27,7 +27,7 @@ from ..model import (
     Verdict,
 )
 from ..targets import of_cloud
-from ._options import as_of_option, facts_option
+from ._options import as_of_option, ca_file, facts_option
 from ._output import Output, output_options, print_text
 from ._secret import secret_options, take
 from ._where import server
@@ -49,7 +49,7 @@ STOPS = frozenset({"account.locked"})  # a further sign-in would do harm
 @click.option("--server", "named", type=server, metavar="SERVER", help="A server of your own: smtp=HOST:PORT/starttls.")
 @click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from USER where it can.")
 @click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @as_of_option
 @facts_option
 @click.option("--force", is_flag=True, help="Sign in although earlier refusals say not to. Risks a lock-out.")

@@ -15,7 +15,7 @@ import click
 from ..knowledge import load
 from ..model import Exit, Knowledge, Outcome, Protocol, Target, Tls
 from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, facts_option
+from ._options import as_of_option, ca_file, facts_option
 from ._output import print_text, wants_color, write_file
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="Its key (PEM).")
 @click.option("--ca-out", type=click.Path(path_type=Path), help="Write the throw-away authority here, for the app.")
 @click.option("--old-tls", is_flag=True, help="Let TLS 1.0 and 1.1 in on the app's side, to see what comes after.")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write each session to this folder.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Write address and port here when ready.")
 @click.option("--once", is_flag=True, help="End after the first session.")
@@ -226,6 +226,7 @@ class Show:
         color = wants_color({"auto": None, "always": True, "never": False}[given["color"]], sys.stdout)
         verbosity = -1 if given["quiet"] else min(given["verbose"], 2)
         self.knowledge = knowledge
+        self.hint = not (given["cert"] or given["ca_out"])
         self.options = Options(color=color, verbosity=verbosity)
         self.as_of, self.facts = given["as_of"], given["facts"]
         self.record: Path | None = given["record"]
@@ -250,6 +251,10 @@ class Show:
             waiting.replace(path)
         self.line(f"Point the app at {settings.host}, port {relay.port}, {modes[settings.app_tls]}.")
         self.line(f"Everything goes on unaltered to {place(settings.target)}. Stop with Ctrl-C.")
+        if self.hint and settings.app_tls is not Tls.NONE:
+            self.line(
+                "The certificate is a throw-away one: --ca-out FILE writes the authority that the app has to trust."
+            )
         if settings.app_tls is Tls.NONE:
             self.line(
                 "The app's side is clear text: whoever can listen between the app and here can read the password."

@@ -41,7 +41,7 @@ def read(path: Path) -> Tenant:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as why:
         raise BadTenantError(f"{path.name}: cannot be read ({why.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as why:
         raise BadTenantError(f"{path.name}: is not TOML: {why}") from None
     try:
         tenant: Tenant = from_plain(Tenant, data)

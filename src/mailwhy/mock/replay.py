@@ -59,7 +59,10 @@ class Recording:
 
 def read(path: Path) -> tuple[Recording, ...]:
     """The sessions in a file. Raises BadRecordingError, OSError."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadRecordingError(f"{path.name}: is not UTF-8 text") from None
     if text.lstrip().startswith("{"):
         try:
             return tuple(from_check(json.loads(text)))

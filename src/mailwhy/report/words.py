@@ -17,6 +17,7 @@ from ..model import (
     Cause,
     Diagnosis,
     Finding,
+    Kind,
     Knowledge,
     Outcome,
     Password,
@@ -68,6 +69,11 @@ def clean(text: object) -> str:
 def name(protocol: Protocol) -> str:
     """SMTP, IMAP, POP."""
     return protocol.value.upper()
+
+
+def secret_of(diagnosis: Diagnosis) -> str:
+    """What signed in: Password, or Token."""
+    return "Token" if diagnosis.attempt.kind is Kind.OAUTH else "Password"
 
 
 def looked(diagnosis: Diagnosis) -> str:
@@ -212,13 +218,14 @@ def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
 
 
 def struck(outcome: Outcome) -> tuple[Ruled, ...]:
-    """The causes that were ruled out. No news: those of another protocol, and of one that Microsoft removed."""
+    """The causes that were ruled out. No news: those of another protocol or kind of credential, and of a
+    protocol that Microsoft removed."""
     told = {r.cause for d in outcome.diagnoses for r in d.ruled_out}
     live = {r.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for r in d.ruled_out}
     return tuple(
         ruled
         for ruled in outcome.ruled_out
-        if not ruled.by.startswith("protocol=") and (ruled.cause in live or ruled.cause not in told)
+        if not ruled.by.startswith(("protocol=", "credential=")) and (ruled.cause in live or ruled.cause not in told)
     )
 
 
@@ -228,9 +235,12 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     if live and outcome.verdict not in (Verdict.WORKS, Verdict.RETIRED):
         return _with_cause(outcome, live, knowledge)
     summary = summary_of(outcome)
+    retired = "Use another way: OAuth, or SMTP if the program only sends."
+    if any(d.verdict is Verdict.RETIRED and d.attempt.target.protocol is Protocol.SMTP for d in outcome.diagnoses):
+        retired = "Use a program with modern sign-in (OAuth), or the browser."
     endings = {
         Verdict.WORKS: ("nobody: the sign-in works.", "Nothing has to be done."),
-        Verdict.RETIRED: ("nobody in the tenant.", "Use another way: OAuth, or SMTP if the program only sends."),
+        Verdict.RETIRED: ("nobody in the tenant.", retired),
         Verdict.UNREACHABLE: ("you, or the network admin.", "Try from another network; ask whether the port is open."),
         Verdict.NOT_TRIED: ("you.", "Read below why it was held back, then run it again."),
         Verdict.NO_REPLY: ("you.", "Paste the lines around the failure; the server's own reply is not in the text."),

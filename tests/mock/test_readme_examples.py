@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from needs import program
 
+import mailwhy
 from mailwhy import mock
 from mailwhy.mock.control import Control
 from mailwhy.net import Way
@@ -68,16 +69,13 @@ def test_its_files_and_options_exist() -> None:
             assert (Path(__file__).parents[2] / value).exists()
 
 
-async def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_python_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     async with mock.serve() as servers:
         targets = [parse_server(each) for each in servers.server_options("smtp-off@contoso.test")]
-        there: dict[str, Any] = {"targets": targets, "way": Way(ca_file=str(servers.ca_file)), "as_of": "2026-11-22"}
-        code = (
-            BLOCKS["python"].replace("user@contoso.com", "smtp-off@contoso.test").replace('"..."', '"abcdefghijklmnop"')
-        )
-        assert code.count("))\n") == 1
-        code = code.replace("))\n", "), **there)\n", 1)
-        spaces: dict[str, Any] = {"there": there}
-        exec(f"async def example():\n{textwrap.indent(code, '    ')}", spaces)
-        await spaces["example"]()
+        way = Way(ca_file=str(servers.ca_file))
+        here = functools.partial(mailwhy.check, targets=targets, way=way, as_of="2026-11-22")
+        monkeypatch.setattr(mailwhy, "check", here)
+        example: dict[str, Any] = {"__name__": "example"}
+        exec(BLOCKS["python"], example)
+        await example["main"]("smtp-off@contoso.test", mailwhy.Secret("abcdefghijklmnop"))
     assert capsys.readouterr().out.startswith("named ['mailbox.smtp_auth_disabled'")

@@ -44,7 +44,7 @@ class Control:
         self._about = about
         self._reset = reset
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._busy: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def start(self, host: str, port: int = 0) -> str:
         """Listens; the address as a URL."""
@@ -57,12 +57,14 @@ class Control:
         """Closes the listener and cuts what is connected."""
         if self._server:
             self._server.close()
-            for writer in self._writers:
+            tasks = [task for task in self._busy.values() if task]
+            for writer in self._busy:
                 writer.transport.abort()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._server.wait_closed()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        self._busy[writer] = asyncio.current_task()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 status, body = await self._request(reader)
@@ -73,8 +75,10 @@ class Control:
                 )
                 writer.write(head.encode() + data)
                 await writer.drain()
-        self._writers.discard(writer)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        del self._busy[writer]
 
     async def _request(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
         try:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv servers demo bench test cover check fmt clean
+.PHONY: help venv servers demo bench test cover check fmt torture fuzz audit clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -36,6 +36,22 @@ test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
 	@tests/real/install-node-clients.sh
 	$(BIN)/python -m pytest -q -n 2
+
+FIGURES := .cache/torture-figures
+torture: $(STAMP) ## the hostile tests in full, with their figures; some minutes
+	@mkdir -p .cache && rm -f $(FIGURES) && touch $(FIGURES)
+	TORTURE_FIGURES=$(CURDIR)/$(FIGURES) FUZZ_SECONDS=10 $(BIN)/python -m pytest -q -n 2 -m "long or not long" \
+		tests/torture tests/fuzz tests/test_canaries.py tests/test_hostile_wire.py tests/test_ledger.py
+	@$(BIN)/python tests/torture/figures.py $(FIGURES)
+
+FUZZ ?= 60
+fuzz: $(STAMP)   ## fuzz every parser, FUZZ=60 seconds each; coverage-guided where atheris can be installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check atheris || echo "Without atheris: random changes only."
+	@for target in $$($(BIN)/python tests/fuzz/targets.py --list); do \
+		echo "== $$target"; $(BIN)/python tests/fuzz/targets.py $$target $(FUZZ) || exit 1; done
+
+audit: $(STAMP)  ## ask pip-audit for known holes in what we depend on; says so where its database cannot be reached
+	@$(BIN)/python .ci/audit.py
 
 PURE := tenant state settings says store session talk world load dialogue_smtp dialogue_imap dialogue_pop \
 	imap_args imap_fetch imap_mail

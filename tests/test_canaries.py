@@ -62,7 +62,9 @@ def test_the_search_finds_what_it_is_to_find() -> None:
 
 
 @each_secret
-@pytest.mark.parametrize("when", ["auth", "halves", "greeting", "capabilities"])
+@pytest.mark.parametrize(
+    "when", ["auth", "halves", *(pytest.param(when, marks=pytest.mark.long) for when in ("greeting", "capabilities"))]
+)
 async def test_a_server_that_echoes_the_secret(secret: str, when: str, own_home: Path, tmp_path: Path) -> None:
     """Every format and the most talkative of everything at once, with each form said by each protocol's server."""
     reports = tmp_path / "reports"

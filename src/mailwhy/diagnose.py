@@ -457,7 +457,7 @@ def overall_findings(diagnoses: Sequence[Diagnosis]) -> tuple[Finding, ...]:
         live = [g for g in group if g[0].verdict is not Verdict.RETIRED]
         smtp = any(d.attempt.target.protocol is Protocol.SMTP for d, _, _ in live)
         explained = len({d.attempt.target.protocol for d, _, _ in live})
-        return not live, -explained, not smtp, min(rank for _, rank, _ in group)
+        return not live, -explained, not smtp, min(rank for _, rank, _ in live or group)
 
     ranked = sorted(groups.items(), key=order)
     return tuple(min(group, key=lambda g: g[1])[2] for _, group in ranked)

@@ -264,5 +264,7 @@ def main(name: str, seconds: float) -> None:
     atheris.Fuzz()
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:] == ["--list"]:
+    print(*TARGETS)
+elif __name__ == "__main__":
     main(sys.argv[1], float(sys.argv[2]))

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import pytest
 from needs import program
 
-import mailwhy
 from mailwhy import mock
 from mailwhy.mock.control import Control
-from mailwhy.net import Way
-from mailwhy.targets import parse_server
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```\n", README, re.DOTALL))
@@ -67,15 +61,3 @@ def test_its_files_and_options_exist() -> None:
         assert option in helped
         if value.startswith("fixtures/"):
             assert (Path(__file__).parents[2] / value).exists()
-
-
-async def test_the_python_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    async with mock.serve() as servers:
-        targets = [parse_server(each) for each in servers.server_options("smtp-off@contoso.test")]
-        way = Way(ca_file=str(servers.ca_file))
-        here = functools.partial(mailwhy.check, targets=targets, way=way, as_of="2026-11-22")
-        monkeypatch.setattr(mailwhy, "check", here)
-        example: dict[str, Any] = {"__name__": "example"}
-        exec(BLOCKS["python"], example)
-        await example["main"]("smtp-off@contoso.test", mailwhy.Secret("abcdefghijklmnop"))
-    assert capsys.readouterr().out.startswith("named ['mailbox.smtp_auth_disabled'")

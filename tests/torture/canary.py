@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from torture.figures import count
+
 CANARIES: dict[str, str] = {
     "app password": "qzvkxwjhbtrnmpdf",
     "quotes and backslashes": "q\"z'v\\k%x=w;j",
@@ -79,7 +81,9 @@ def leaks(data: bytes, secret: str, login: str = LOGIN) -> list[str]:
     """The forms that stand in this data, also broken over lines."""
     found = []
     texts = [data.lower(), _PREFIX.sub(b"", data).lower(), re.sub(rb"\s+", b"", data).lower()]
-    for name, form in forms(secret, login):
+    all_forms = list(forms(secret, login))
+    count("canaries searched for (form x text)", len(all_forms))
+    for name, form in all_forms:
         wanted = {form, shown(form).encode(), json.dumps(shown(form))[1:-1].encode(), html.escape(shown(form)).encode()}
         wanted |= {re.sub(rb"\s+", b"", each) for each in wanted}
         if any(each.lower() in text for each in wanted if len(each) > 5 for text in texts):

@@ -34,11 +34,12 @@ def trips(folder: Path, code: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join((str(folder), os.environ["PYTHONPATH"]))}
 
 
-@pytest.mark.parametrize("name", ["check", "batch"])
+@pytest.mark.parametrize("name", ["check", "batch", "rehearse"])
 def test_a_password_given_as_an_argument_is_refused_and_not_repeated(name: str, tmp_path: Path) -> None:
     listed = tmp_path / "list.csv"
     listed.write_text("address\n")
-    done = run(name, "user@contoso.test" if name == "check" else str(listed), "hunter2hunter2")
+    before = {"check": ["u@contoso.test"], "batch": [str(listed)], "rehearse": ["aiosmtplib", "u@contoso.test"]}
+    done = run(name, *before[name], "hunter2hunter2")
     assert done.status == 2
     assert "hunter2" not in done.all
     assert "never an argument" in " ".join(done.err.split())

@@ -29,7 +29,7 @@ from ..model import (
 from ..targets import of_cloud
 from ._options import as_of_option, ca_file, facts_option
 from ._output import Output, output_options, print_text
-from ._secret import secret_options, take
+from ._secret import no_more_arguments, secret_options, take
 from ._where import server
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 STOPS = frozenset({"account.locked"})  # a further sign-in would do harm
 
 
-@click.command("rehearse", epilog="Exit: as for check, of the app that was rehearsed.")
+@click.command(
+    "rehearse",
+    epilog="Exit: as for check, of the app that was rehearsed.",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("profile", required=False)
 @click.argument("user", required=False)
 @click.option("--list", "listing", is_flag=True, help="Show the profiles, and end.")
@@ -64,6 +68,7 @@ def command(ctx: click.Context, /, profile: str | None, user: str | None, output
     """
     from ..rehearse import profiles
 
+    no_more_arguments(ctx)
     known = profiles()
     if given["listing"]:
         for each in known.values():

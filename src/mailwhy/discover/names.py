@@ -96,8 +96,11 @@ def _neither(host: str, asked: Sequence[Lookup]) -> Notice:
     states = {lookup.answered for lookup in asked}
     detail = next((lookup.detail for lookup in asked if lookup.detail), "")
     if Answered.NO_NAME in states:
+        text = (
+            f"The resolver says that {host} does not exist (NXDOMAIN): a misspelling, a name of inside only, or, for a "
+        )
         return Notice(
-            "names.no-such-name", f"{host} does not exist (NXDOMAIN): a misspelling, or a name of inside only."
+            "names.no-such-name", text + "name that is known to exist, a resolver that filters or is cut off."
         )
     if states == {Answered.NO_RECORD}:
         return Notice("names.no-address", f"{host} exists and has no address (neither A nor AAAA).")

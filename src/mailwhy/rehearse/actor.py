@@ -137,6 +137,7 @@ class _Actor:
         if not self.profile.tls_max:
             return trust(self.way.ca_file)
         context = ssl.create_default_context(cafile=self.way.ca_file)
+        context.keylog_filename = None  # type: ignore[assignment]  # as in net.trust
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point here
             context.set_ciphers("DEFAULT:@SECLEVEL=0")

@@ -25,6 +25,7 @@ import aiosmtplib
 given = json.load(sys.stdin)
 async def main():
     context = ssl.create_default_context(cafile=given["ca"])
+    context.keylog_filename = None  # SSLKEYLOGFILE would give the password away
     name = socket.gethostname()  # left alone, the library asks DNS for more of it
     client = aiosmtplib.SMTP(
         hostname="localhost", port=given["port"], start_tls=True, tls_context=context, timeout=40, local_hostname=name
@@ -46,6 +47,7 @@ import aioimaplib
 given = json.load(sys.stdin)
 async def main():
     context = ssl.create_default_context(cafile=given["ca"])
+    context.keylog_filename = None  # SSLKEYLOGFILE would give the password away
     client = aioimaplib.IMAP4_SSL(host="localhost", port=given["port"], timeout=40, ssl_context=context)
     await client.wait_hello_from_server()
     if given["secret"] is not None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from click.testing import CliRunner
 
@@ -53,3 +54,38 @@ def test_it_runs_as_nobody_special_with_a_read_only_root_and_a_health_check() ->
     assert ":2080/" in mock["healthcheck"]["test"][-1]
     assert mock["read_only"] is True
     assert mock["cap_drop"] == ["ALL"]
+
+
+COMPARE = ROOT / COMPOSE["services"]["compare"]["build"]
+
+
+def test_the_pair_for_comparison_starts_only_when_asked_for() -> None:
+    assert {name: each.get("profiles") for name, each in COMPOSE["services"].items()} == {
+        "mock": None,
+        "compare": ["compare"],
+    }
+
+
+def test_the_pair_publishes_what_its_image_exposes_and_copies_what_is_there() -> None:
+    dockerfile = (COMPARE / "Dockerfile").read_text()
+    published = [port.split(":") for port in COMPOSE["services"]["compare"]["ports"]]
+    exposed = re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE)[0].split()
+    assert [inside for _, _, inside in published] == exposed
+    assert {host for host, _, _ in published} == {"127.0.0.1"}
+    copied = [name for line in re.findall(r"^COPY (.*)$", dockerfile, re.MULTILINE) for name in line.split()[:-1]]
+    assert sorted(copied) == sorted(path.name for path in COMPARE.iterdir() if path.name != "Dockerfile")
+
+
+def test_no_port_is_published_twice() -> None:
+    ports = [port.split(":")[1] for each in COMPOSE["services"].values() for port in each["ports"]]
+    assert len(ports) == len(set(ports))
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_every_service_has_a_health_check_and_keys_that_compose_knows(service: str) -> None:
+    known = {
+        "build", "image", "read_only", "cap_drop", "security_opt", "ports", "tmpfs", "healthcheck", "stop_grace_period", "profiles",
+    }  # fmt: skip
+    assert set(COMPOSE["services"][service]) <= known
+    assert COMPOSE["services"][service]["healthcheck"]["test"][0] == "CMD"
+    assert set(COMPOSE) == {"services"}

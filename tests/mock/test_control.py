@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import FEW
 
 from mailwhy.mock.control import MAX_BODY, Control, near
 from mailwhy.mock.load import builtin
@@ -124,6 +125,7 @@ NAMES = st.sampled_from(["org.conditional_access", "user.mfa", "mailbox.aliases"
 SCOPES = st.sampled_from(["", "contoso.test", "works@contoso.test", "@", "nobody@nowhere.test"])
 
 
+@settings(FEW, max_examples=60)
 @given(
     path=st.sampled_from(["/set", "/fault", "/reset", "/state"]),
     data=JSON | st.fixed_dictionaries({"name": NAMES | JSON, "value": JSON, "scope": SCOPES | JSON}),

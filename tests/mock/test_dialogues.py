@@ -6,9 +6,10 @@ import base64
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from player import Player
+from strategies import FEW
 
 from mailwhy.mock import dialogue_smtp
 from mailwhy.mock.front import FRONTS
@@ -220,6 +221,7 @@ def test_pop(lines: tuple[str, ...], answer: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
+@settings(FEW, max_examples=60)
 @given(st.lists(st.binary(max_size=30), max_size=6))
 def test_any_octets_are_survived(protocol: Protocol, pieces: list[bytes]) -> None:
     whole, split = play(protocol), play(protocol, size=1)
@@ -247,6 +249,7 @@ SIGNED_IN = {
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
+@settings(FEW, max_examples=60)
 @given(data=st.data(), mail=st.binary(max_size=200))
 def test_any_words_of_the_protocol_are_survived(protocol: Protocol, data: st.DataObject, mail: bytes) -> None:
     player = play(protocol)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import FEW
 
 from mailwhy import knowledge
 from mailwhy.mock import tenant as gates
@@ -126,6 +127,7 @@ def orders(draw: st.DrawFn, protocol: Protocol) -> tuple[str, ...]:
     return tuple(order)
 
 
+@settings(FEW, max_examples=60)
 @given(st.sets(st.sampled_from(sorted(CLOSE))), st.data())
 def test_in_every_possible_order_the_first_closed_gate_speaks(closed: set[str], data: st.DataObject) -> None:
     order = data.draw(orders(Protocol.SMTP))

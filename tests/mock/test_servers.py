@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -65,18 +66,41 @@ async def smtp_sign_in(servers: Servers, login: str, secret: str) -> list[str]:
     return said
 
 
-async def test_two_hundred_sessions_at_once_neither_lose_nor_mix_anything() -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_a_thousand_sessions_at_once_neither_lose_nor_mix_anything() -> None:
+    number = 1000
     logins = ["works@contoso.test", "smtp-off@contoso.test", "any@org-smtp-off.test", "any@security-defaults.test"]
     words = ["235 2.7.0", "disabled for the Mailbox", "disabled for the Tenant", "security defaults policy"]
     async with serve(as_of=date(2026, 11, 22)) as servers:
-        results = await asyncio.gather(*(smtp_sign_in(servers, logins[n % 4], "abcdefghijklmnop") for n in range(200)))
+        together = (smtp_sign_in(servers, logins[n % 4], "abcdefghijklmnop") for n in range(number))
+        results = await asyncio.gather(*together)
         world = servers.world
-    for number, said in enumerate(results):
-        assert words[number % 4] in said[-1]
-        if number % 4:
+    for place, said in enumerate(results):
+        assert words[place % 4] in said[-1]
+        if place % 4:
             assert said[0][-18:-1].strip("[]") in said[-1]  # the greeting's id stands in the trailer
-    assert len({each.session for each in world.attempts}) == 200
+    assert len({each.session for each in world.attempts}) == number
+    assert [sum(each.login == login for each in world.attempts) for login in logins] == [number // 4] * 4
     assert all(each.over for each in world.sessions)
+    assert sum(world.open_connections.values()) == 0
+
+
+async def test_who_stays_half_open_keeps_nobody_out() -> None:
+    """Connections that say nothing, stop within TLS, or send an endless line, and then one that wants to work."""
+    starts = [(b"", "starttls"), (b"\x16\x03\x01\x02\x00\x01", "implicit"), (b"EHLO " + b"x" * 200_000, "starttls")]
+    async with serve(as_of=date(2026, 11, 22)) as servers:
+        writers = []
+        for number in range(300):
+            data, tls = starts[number % 3]
+            where = servers.address(("smtp", "imap", "pop")[number % 9 // 3], tls)
+            _, writer = await asyncio.open_connection(where.host, where.port)
+            writer.write(data)
+            writers.append(writer)
+        said = await asyncio.wait_for(smtp_sign_in(servers, "works@contoso.test", "abcdefghijklmnop"), 20)
+    assert said[-1] == "235 2.7.0 Authentication successful"
+    for writer in writers:
+        await left(writer)
 
 
 async def test_a_refusal_can_take_its_time() -> None:
@@ -313,6 +337,86 @@ def test_replaying_a_dialogue(tmp_path: Path) -> None:
             while more := sock.recv(4096):
                 said += more
         assert said == b"+OK recorded\r\n+OK\r\n-ERR no\r\n"
+
+
+RELAYED = """# protocol: smtp
+# server: smtp.office365.com:587/starttls
+# app: 127.0.0.1
+# started: 2026-11-22T10:00:00Z
+S: 220 recorded
+C: EHLO probe.test
+S: 250-recorded
+S: 250 STARTTLS
+C: STARTTLS
+S: 220 2.0.0 SMTP server ready
+# the relay - the app's TLS is TLSv1.3
+TLS
+C: EHLO probe.test
+S: 250-recorded
+S: 250 AUTH LOGIN XOAUTH2
+C: AUTH LOGIN ***
+S: 334 UGFzc3dvcmQ6
+C: *** (the password)
+S: 235 2.7.0 Authentication successful
+C: MAIL FROM:<works@contoso.test>
+S: 250 2.1.0 Sender OK
+C: RCPT TO:<you@contoso.test>
+S: 250 2.1.5 Recipient OK
+C: DATA
+S: 354 Start mail input; end with <CRLF>.<CRLF>
+C: *** (a message of 300 octets)
+C: .
+S: 554 5.2.252 SendAsDenied; works@contoso.test not allowed to send as x@contoso.test
+"""
+
+
+def test_replaying_what_the_relay_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "session.txt"
+    file.write_text(RELAYED)
+    with started(tmp_path, "--replay", str(file)) as (data, _):
+        where = data["servers"][0]
+        assert (where["protocol"], where["tls"]) == ("smtp", "starttls")
+        with smtplib.SMTP(where["host"], where["port"], "probe.test", timeout=20) as client:
+            client.starttls(context=ssl.create_default_context(cafile=data["ca_file"]))
+            assert client.login("works@contoso.test", "anything at all")[0] == 235
+            with pytest.raises(smtplib.SMTPDataError, match="SendAsDenied"):
+                client.sendmail("works@contoso.test", ["you@contoso.test"], "Subject: x\r\n\r\nmany\r\nlines\r\n")
+
+
+async def test_replaying_the_json_of_a_check(tmp_path: Path) -> None:
+    """What a check saw is seen again when its record is played: the same reply, the same cause."""
+    record, again = tmp_path / "check.json", tmp_path / "again.json"
+    words = [
+        sys.executable,
+        "-m",
+        "mailwhy",
+        "check",
+        "smtp-off@contoso.test",
+        "--only",
+        "smtp",
+        "--as-of",
+        "2026-11-22",
+    ]
+    secret = {**os.environ, "MAILWHY_PASSWORD": "abcdefghijklmnop"}
+
+    async def checked(output: Path, *options: str) -> dict[str, Any]:
+        child = await asyncio.create_subprocess_exec(*words, *options, "--format", "json", stdout=-1, env=secret)
+        out, _ = await child.communicate()
+        assert child.returncode == 1
+        output.write_bytes(out)
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    async with serve(as_of=date(2026, 11, 22)) as servers:
+        smtp = servers.server_options("smtp-off@contoso.test")[0]
+        first = await checked(record, "--server", smtp, "--ca-file", str(servers.ca_file))
+    async with serve(recordings=read(record)) as servers:
+        second = await checked(
+            again, "--server", str(servers.addresses[0]), "--ca-file", str(servers.ca_file), "--force"
+        )
+    assert [each["cause"] for each in first["findings"]] == [each["cause"] for each in second["findings"]]
+    assert first["replies"] == second["replies"]
+    assert first["findings"][0]["cause"] == "mailbox.smtp_auth_disabled"
 
 
 def test_recordings(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..model import to_plain
 from .faults import BadFaultError, fault
+from .servers import ANYWHERE
 from .settings import BadSettingError
 from .world import World
 
@@ -43,24 +44,27 @@ class Control:
         self._about = about
         self._reset = reset
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._busy: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def start(self, host: str, port: int = 0) -> str:
         """Listens; the address as a URL."""
         self._server = await asyncio.start_server(self._connection, host, port)
         name = self._server.sockets[0].getsockname()
-        return f"http://{f'[{name[0]}]' if ':' in name[0] else name[0]}:{name[1]}"
+        where = ANYWHERE.get(name[0], name[0])
+        return f"http://{f'[{where}]' if ':' in where else where}:{name[1]}"
 
     async def stop(self) -> None:
         """Closes the listener and cuts what is connected."""
         if self._server:
             self._server.close()
-            for writer in self._writers:
+            tasks = [task for task in self._busy.values() if task]
+            for writer in self._busy:
                 writer.transport.abort()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._server.wait_closed()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        self._busy[writer] = asyncio.current_task()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 status, body = await self._request(reader)
@@ -71,8 +75,10 @@ class Control:
                 )
                 writer.write(head.encode() + data)
                 await writer.drain()
-        self._writers.discard(writer)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        del self._busy[writer]
 
     async def _request(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
         try:

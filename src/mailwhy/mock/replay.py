@@ -1,6 +1,7 @@
 """A recorded session played as a server: a plain dialogue (`S:`, `C:`, `TLS` lines) or the JSON of a `mailwhy check`.
 
-What the client says is not compared: for every `C:` one line is awaited. Pure, but for `read`.
+What the client says is not compared: for every `C:` one line is awaited, and after a `354` the whole message, up to
+`C: .`. Recordings of `mailwhy relay` have this form. Pure, but for `read`.
 
     # protocol: smtp
     S: 220 mail.example.org ready
@@ -41,13 +42,19 @@ class Recording:
 
     def talk(self) -> Dialogue:
         """The server's side."""
+        message = False  # does the client send one now?
         for who, what in self.lines:
             if who == "S":
                 yield Say(f"{what}\r\n".encode(), Stage.USE)
+                message = self.protocol is Protocol.SMTP and what.startswith("354")
             elif who == "TLS":
                 yield START_TLS
-            elif (yield READ_LINE) is None:
-                return
+            elif not message or what == ".":
+                line = yield READ_LINE
+                while message and line not in (None, b"."):
+                    line = yield READ_LINE
+                if line is None:
+                    return
 
 
 def read(path: Path) -> tuple[Recording, ...]:

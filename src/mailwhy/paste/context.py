@@ -74,6 +74,7 @@ _FRONT_END = re.compile(
 _PORT = re.compile(
     r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
 )
+_ADDRESS = re.compile(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _PORT_OF = {
     143: Protocol.IMAP,
     993: Protocol.IMAP,
@@ -86,6 +87,11 @@ _PORT_OF = {
 _LOGIN = re.compile(
     r"(?:user ?name|user|login|authuser|auth user|account)[\"']?\s*[=:]?\s*[\[\"'(]?\s*"
     r"(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)",
+    re.IGNORECASE,
+)
+_MAIL = re.compile(
+    r"smtp|imap|pop3|e-?mail|outlook|office ?365|\bexchange\b|mail(?:er|kit|box|[ ._-]?server)"
+    r"|(?::|\bport\W{1,4})(?:110|143|465|587|993|995)\b",
     re.IGNORECASE,
 )
 
@@ -138,6 +144,11 @@ def context_of(page: Page) -> Context:
     )
 
 
+def mail_lines(page: Page) -> list[int]:
+    """Which of the page's lines speak of mail, in order."""
+    return [page.index(found.start()) for found in _MAIL.finditer(page.text)]
+
+
 def _greeting(text: str) -> tuple[str | None, str, Protocol | None]:
     if found := _SMTP_GREETING.search(text):
         return found["host"], "exchange", Protocol.SMTP
@@ -176,7 +187,8 @@ def _dialled(text: str) -> tuple[str | None, int | None]:
         if not port and (alone := _PORT.search(text)):
             port = alone["port"]
         return host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
-    return None, None
+    address = _ADDRESS.search(text)
+    return None, int(address["port"]) if address else None
 
 
 def _capabilities(text: str) -> dict[Protocol, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import unquote_plus
 
 from ..signs import squash
 from .times import leading_time
@@ -63,12 +64,19 @@ _DOUBLED = re.compile(r"(?<=\w)''(?=\w)")
 _TUPLE = re.compile(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)")
 _RUST = re.compile(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*")
 
+_IN_ADDRESS = re.compile(r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*")
+
 
 def _written(found: re.Match[str]) -> str:
     if code := found["code"]:
         letter = chr(int(code[1:], 16))
         return letter if letter.isprintable() else " "
     return found["mark"] or " "
+
+
+def _spelt(found: re.Match[str]) -> str:
+    """A reply in the address of an error page, or in a log that writes blanks as plus signs."""
+    return " ".join(unquote_plus(found.group(), errors="replace").split())
 
 
 def _octets(found: re.Match[str]) -> str:
@@ -90,6 +98,7 @@ def peel(text: str) -> str:
         text = _TAG.sub("", _WRITTEN_END.sub(SOFT, text))
     if _quoted_printable(text):
         text = _QUOTED_PRINTABLE.sub(_octets, _SOFT_WRAP.sub("", text))
+    text = _IN_ADDRESS.sub(_spelt, text)
     text = _DOUBLED.sub("'", _MARKDOWN.sub("", text))
     return _RUST.sub(r"\g<status> ", _TUPLE.sub(lambda found: f" {found['a'] or found['b']} ", text))
 

@@ -338,3 +338,17 @@ def test_a_version_number_is_no_reply() -> None:
 )
 def test_windows_in_other_languages(words: str, sign: str) -> None:
     assert [diagnosis.sign for diagnosis in explain(words, Protocol.SMTP).diagnoses] == [sign]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        ("50126", "credentials.wrong"),
+        ("50055", "account.password_expired"),
+        ("50034", "credentials.username_not_upn"),
+        ("530035", "org.security_defaults"),
+    ],
+)
+def test_the_sign_in_service_may_blame_the_password_in_an_oauth_flow(number: str, cause: str) -> None:
+    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=AS_OF)
+    assert outcome.findings[0].cause == cause

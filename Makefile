@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv servers demo test check fmt clean
+.PHONY: help venv servers demo bench test cover check fmt torture fuzz audit clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 servers:         ## install the real servers and programs that the tests use (Debian; root or sudo)
 	tests/real/install-servers.sh
+	tests/real/install-node-clients.sh
 
 demo: $(STAMP)   ## sign in to a few look-alike tenants, and read why it fails
 	@$(BIN)/python -m mailwhy demo
@@ -33,7 +34,37 @@ fmt: $(STAMP)    ## format, and mend what ruff can mend
 
 test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
+	@tests/real/install-node-clients.sh
 	$(BIN)/python -m pytest -q -n 2
+
+FIGURES := .cache/torture-figures
+torture: $(STAMP) ## the hostile tests in full, with their figures; some minutes
+	@mkdir -p .cache && rm -f $(FIGURES) && touch $(FIGURES)
+	TORTURE_FIGURES=$(CURDIR)/$(FIGURES) FUZZ_SECONDS=10 $(BIN)/python -m pytest -q -n 2 -m "long or not long" \
+		tests/torture tests/fuzz tests/test_canaries.py tests/test_hostile_wire.py tests/test_ledger.py
+	@$(BIN)/python tests/torture/figures.py $(FIGURES)
+
+FUZZ ?= 60
+fuzz: $(STAMP)   ## fuzz every parser, FUZZ=60 seconds each; coverage-guided where atheris can be installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check atheris || echo "Without atheris: random changes only."
+	@for target in $$($(BIN)/python tests/fuzz/targets.py --list); do \
+		echo "== $$target"; $(BIN)/python tests/fuzz/targets.py $$target $(FUZZ) || exit 1; done
+
+audit: $(STAMP)  ## ask pip-audit for known holes in what we depend on; says so where its database cannot be reached
+	@$(BIN)/python .ci/audit.py
+
+PURE := tenant state settings says store session talk world load dialogue_smtp dialogue_imap dialogue_pop \
+	imap_args imap_fetch imap_mail
+COMMA := ,
+EMPTY :=
+cover: $(STAMP)  ## are the gates and dialogues of the mock tried to the last branch?
+	$(BIN)/python -m pytest -q -n 2 $(patsubst %,tests/mock/test_%.py,corners dialogues gates load says transcripts) \
+		--cov=mailwhy.mock --cov-branch --cov-report=
+	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=100 \
+		--include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(strip $(PURE:%=src/mailwhy/mock/%.py)))
+
+bench: $(STAMP)  ## how fast, beside what else there is (the servers of `make servers`; root for the line with a delay)
+	@cd tests && ../$(BIN)/python -m bench.bench
 
 clean:           ## take away what the targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,3 +84,11 @@ def refused_dials(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     yield record
     if record.exists():
         pytest.fail(f"beyond loopback:\n{record.read_text(encoding='utf-8')}")
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections, and that nobody else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

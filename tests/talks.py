@@ -3,6 +3,8 @@
 S: 220 ready          sends this line with CRLF            R: b"bytes\\n"     sends these bytes as they are
 C: EHLO [127.0.0.1]   expects this line; `...` at its end: any line that begins so
 * tls | close | reset | gone        handshake; close; reset; wait until the client has gone
+* any                               wait for anything (a ClientHello has no line end)
+* drip b"x" | flood b"x"            these bytes again and again, slowly or as fast as they go, until the client has gone
 """
 
 from __future__ import annotations
@@ -163,6 +165,14 @@ async def _act(
         writer.transport.abort()
     elif what == "close":
         writer.close()
+    elif what == "any":
+        await reader.read(1)
+    elif what.startswith(("drip ", "flood ")):
+        data = ast.literal_eval(what.partition(" ")[2])
+        while not writer.is_closing():
+            writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(0.02 if what.startswith("drip") else 0)
     else:
         raise AssertionError(f"the script says {what!r}")
 

@@ -395,6 +395,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         Results.open(tmp_path, resume=True)
 
 
+@settings(deadline=None)  # it writes to a disk that others use as well
 @given(st.lists(st.integers(1, 30), unique=True, min_size=1), st.data())
 def test_killed_anywhere_no_row_is_lost_and_none_is_done_twice(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], data: st.DataObject
@@ -436,7 +437,7 @@ def test_a_line_that_is_no_result_is_not_counted(tmp_path: Path, junk: bytes) ->
         assert [again.has(row(n)) for n in (1, 2)] == [True, False]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 8), st.data())
 def test_a_run_that_is_cancelled_at_any_point_goes_on(
     tmp_path_factory: pytest.TempPathFactory, count: int, overall: int, data: st.DataObject

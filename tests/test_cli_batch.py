@@ -71,6 +71,14 @@ def test_a_list_against_the_look_alike(tmp_path: Path, exchange_online: Running)
         assert exchange_online.secret_of(login) not in everything
 
 
+def test_the_summary_is_for_people(tmp_path: Path, exchange_online: Running) -> None:
+    path = secret_files(tmp_path, exchange_online)
+    shown = run(path, *exchange_online.servers.check_options(), "--as-of", "2026-11-22", "-q").stdout.splitlines()
+    assert shown[0].startswith("3 of 3 mailboxes: 2 refused, 1 works. Results: ")
+    assert "      1  works" in shown  # its IMAP and POP are removed, which is no cause to act on
+    assert "      1  SMTP AUTH is switched off for this mailbox (mailbox.smtp_auth_disabled)" in shown
+
+
 def test_resume_tests_nothing_twice(tmp_path: Path, exchange_online: Running) -> None:
     path = secret_files(tmp_path, exchange_online)
     assert run(path, *options(exchange_online), "-q").exit_code == 1
@@ -234,7 +242,7 @@ def test_progress_is_a_bar_with_counts_on_a_terminal(tmp_path: Path) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert "2/2" in child.before
-    assert "2 unreachable" in child.before
+    assert "2 not reached" in child.before
     assert "/min" in child.before
     assert "hunter2" not in child.before
     assert child.exitstatus == 3

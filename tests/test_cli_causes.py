@@ -237,3 +237,20 @@ def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module._color()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not module._color()
+
+
+def test_the_facts_that_a_person_may_give_are_listed_with_their_meaning() -> None:
+    lines = causes("--facts").output.splitlines()
+    assert f"{'mfa=per-user':<30}the user's per-user MFA state is Enforced" in lines
+    assert any(line.startswith("signin.error=NUMBER ") for line in lines)
+    assert not any(line.startswith("smtp.") for line in lines)
+    assert json.loads(causes("--facts", "--format", "json").output)["facts"] == dict(load().facts)
+    assert "| `mfa=none` | the user has no MFA |" in causes("--facts", "--format", "markdown").output
+    assert causes("--facts", "org.security_defaults").exit_code == 2
+
+
+def test_a_misspelled_fact_tells_where_the_list_is() -> None:
+    done = CliRunner().invoke(main, ["explain", "--fact", "mfa=per_user", "x"])
+    assert done.exit_code == 2
+    assert "mfa=per-user" in done.output
+    assert "mailwhy causes --facts" in done.output.replace("\n", " ")

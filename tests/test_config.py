@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +142,18 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     path.chmod(0o600)
     with contextlib.suppress(ConfigError):
         assert load(path, None, COMMANDS).found
+
+
+@pytest.mark.parametrize("base", [None, "", "relative", "/elsewhere/config"])
+@pytest.mark.parametrize("home", [None, "", "relative", "/home-of/somebody"])
+def test_the_file_is_where_platformdirs_says(
+    base: str | None, home: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAILWHY_CONFIG", raising=False)
+    for name, value in (("XDG_CONFIG_HOME", base), ("HOME", home)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    folder = platformdirs.user_config_dir("mailwhy", appauthor=False)
+    assert config.default_path() == Path(folder, "mailwhy.toml")

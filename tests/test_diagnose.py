@@ -297,6 +297,19 @@ def test_the_service_is_what_answered_not_what_was_dialled() -> None:
     assert not any(f.startswith("service=") for f in facts(host="who.knows.example", software=""))
 
 
+def test_an_exchange_without_a_name_that_we_dialled_elsewhere_is_not_exchange_online() -> None:
+    """IMAP and POP of a customer's own Exchange: no name in the greeting, and no cause of Exchange Online fits."""
+    hello = Step(Stage.GREETING, True, seen={"software": "exchange", "host": ""})
+    dialled = (Step(Stage.TCP, True, seen={"address": "192.0.2.1"}), hello)
+
+    def facts(host: str | None, steps: tuple[Step, ...]) -> frozenset[str]:
+        return facts_of(Attempt(Target(Protocol.IMAP, host), steps), USER, BOOK)
+
+    assert "service=exchange-server" in facts("mail.contoso.test", dialled)
+    assert "service=exchange-online" in facts("outlook.office365.com", dialled)
+    assert not any(f.startswith("service=") for f in facts("mail.contoso.test", (hello,)))  # a paste may lack the name
+
+
 def test_clouds() -> None:
     assert cloud_of("AM0PR02CA0134.eurprd02.prod.outlook.com", BOOK) == "worldwide"
     assert cloud_of("outlook.office365.us.", BOOK) == "gcc-high"

@@ -219,6 +219,16 @@ def test_argument_file_and_standard_input_say_the_same(tmp_path: Path) -> None:
     assert {json.loads(answer.stdout)["findings"][0]["cause"] for answer in answers} == {"account.locked"}
 
 
+def test_the_name_of_a_file_is_not_taken_for_a_reply(tmp_path: Path) -> None:
+    file = tmp_path / "mail.log"
+    file.write_text(LOCKED)
+    answer = call(str(file), "--format", "json")
+    assert json.loads(answer.stdout)["findings"][0]["cause"] == "account.locked"
+    assert str(file) in answer.stderr
+    assert call(str(tmp_path)).exit_code == 2  # a folder
+    assert call("x" * 5000).exit_code == 3
+
+
 def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
     file = tmp_path / "long.log"
     file.write_text("a line of a quiet log\n" * 80_000 + LOCKED + "\n")

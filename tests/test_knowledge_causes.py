@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from mailwhy import pages
 from mailwhy.knowledge import guides, handbook, load
-from mailwhy.model import Account, Action, Cause, Place
+from mailwhy.model import Account, Action, Cause, Place, Protocol, Target, Tls
 from mailwhy.report import page
 from mailwhy.report.powershell import fill, quoted, shell_quoted
+from mailwhy.targets import of_cloud
 
 # the one list of ids; a page more or less is a decision, not an accident
 IDS = [
@@ -299,8 +301,8 @@ PROPERTIES = {
 }
 OTHER = re.compile(
     r"mailwhy check \{login\}( --only smtp)?( --ipv4)?"
-    r"|openssl s_client -starttls smtp -connect smtp\.office365\.com:587( -servername smtp\.office365\.com)?( -tls1_2)?"
-    r"|nslookup smtp\.office365\.com"
+    r"|openssl s_client -connect \{host\}:\{port\}\{starttls\}( -servername \{host\})?( -tls1_2)?"
+    r"|nslookup \{host\}"
     r"|GET https://graph\.microsoft\.com/(v1\.0|beta)/\S+"
 )
 
@@ -319,8 +321,8 @@ def test_a_command_exists_with_its_parameters(name: str, run: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "run"), commands())
-def test_placeholders_are_the_three_that_reports_fill(name: str, run: str) -> None:
-    assert set(re.findall(r"\{(\w*)\}", run)) <= {"mailbox", "login", "sender"}, name
+def test_placeholders_are_those_that_reports_fill(name: str, run: str) -> None:
+    assert set(re.findall(r"\{(\w*)\}", run)) <= {"mailbox", "login", "sender", "host", "port", "starttls"}, name
     assert "'{" not in run, "quoting is the report's work"
 
 
@@ -412,6 +414,46 @@ def test_in_a_tenant_no_settings_of_personal_accounts() -> None:
     kept = pages.suited(PAGES["mailbox.imap_disabled"], Place.TENANT).fix
     assert [fix for fix in fixes if fix not in kept] == [fixes[-1]]
     assert pages.suited(PAGES["mailbox.imap_disabled"], Place.UNKNOWN).fix == fixes
+
+
+# --- the server in the commands -------------------------------------------------------------------------------------
+
+OWN = Target(Protocol.IMAP, "mail.contoso.com", 993, Tls.IMPLICIT)
+
+
+@pytest.mark.parametrize(
+    ("target", "place", "command"),
+    [
+        (OWN, Place.UNKNOWN, "openssl s_client -connect mail.contoso.com:993 -tls1_2"),
+        (
+            replace(OWN, port=143, tls=Tls.STARTTLS),
+            Place.ELSEWHERE,
+            "openssl s_client -connect mail.contoso.com:143 -starttls imap -tls1_2",
+        ),
+        (
+            Target(Protocol.POP, "::1", 110, Tls.STARTTLS),
+            Place.TENANT,
+            "openssl s_client -connect [::1]:110 -starttls pop3 -tls1_2",
+        ),
+        (None, Place.UNKNOWN, "openssl s_client -connect smtp.office365.com:587 -starttls smtp -tls1_2"),
+        (Target(Protocol.POP), Place.TENANT, "openssl s_client -connect outlook.office365.com:995 -tls1_2"),
+        (Target(Protocol.POP), Place.ELSEWHERE, "openssl s_client -connect <host>:995 -tls1_2"),
+        (replace(OWN, host="a;reboot"), Place.UNKNOWN, "openssl s_client -connect <host>:993 -tls1_2"),
+        (replace(OWN, host="-config"), Place.UNKNOWN, "openssl s_client -connect <host>:993 -tls1_2"),
+    ],
+)
+def test_commands_ask_the_server_that_was_asked(target: Target | None, place: Place, command: str) -> None:
+    assert pages.located(PAGES["client.tls_too_old"], target, place).check[0].run == command
+
+
+def test_the_usual_servers_are_those_of_the_worldwide_cloud() -> None:
+    assert tuple(pages.USUAL.values()) == of_cloud(load().clouds["worldwide"])
+
+
+@each_page
+def test_no_placeholder_of_the_server_is_left(cause: Cause) -> None:
+    shown = page.text(cause) + page.markdown(cause)
+    assert not re.search(r"\{(host|port|starttls)", shown)
 
 
 # --- for machines ---------------------------------------------------------------------------------------------------

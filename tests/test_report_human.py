@@ -7,10 +7,12 @@ import re
 import pytest
 from outcomes import BARE, IMAP_NO, POP_ERR, TENANT, book, judged, outcomes, refused
 
-from mailwhy.model import Account, Attempt, Fault, Protocol, Reply, Stage, Step, Target, Tls
+from mailwhy.knowledge import load
+from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Reply, Stage, Step, Target, Tls, Verdict
 from mailwhy.report import Options, render
 from mailwhy.report.human import transcript
 from mailwhy.report.words import lines_words, opening
+from mailwhy.run import explain
 
 
 def human(name: str, **options: int | bool) -> str:
@@ -102,3 +104,28 @@ def test_the_transcript_has_the_arrows_of_swaks() -> None:
         "~> MAIL FROM",
         "** use: closed by the server",
     ]
+
+
+def test_a_personal_account_is_not_sent_to_smtp() -> None:
+    """SMTP is removed there too: `or SMTP if the program only sends` would be wrong."""
+    me = Account("me@outlook.com", "me@outlook.com", "me@outlook.com")
+    reply = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox."
+    told = judged("check", me, refused(Protocol.SMTP, reply))
+    assert told.verdict is Verdict.RETIRED
+    first = opening(told, load())
+    assert "SMTP" not in first.tonight
+    assert "OAuth" in first.tonight
+
+
+def test_a_token_is_not_called_a_password() -> None:
+    told = explain("535 5.7.3 Authentication unsuccessful", protocol=Protocol.SMTP, kind=Kind.OAUTH)
+    text = render(told, load(), "human", Options())
+    assert "Token: the server does not tell" in text
+    assert "Password:" not in text
+
+
+def test_what_another_kind_of_credential_could_mean_is_no_news() -> None:
+    """Six lines on tokens, ruled out because a password was used, told nobody anything."""
+    told = explain("535 5.7.3 Authentication unsuccessful", protocol=Protocol.SMTP, kind=Kind.PASSWORD)
+    assert any(ruled.by == "credential=password" for ruled in told.ruled_out)
+    assert "oken" not in render(told, load(), "human", Options()).partition("Ruled out")[2].partition("What to do")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -171,3 +172,49 @@ def test_progress_outlives_its_terminal() -> None:
 def test_a_cancelled_run_says_so_in_every_format() -> None:
     stopped = replace(outcomes()["works"], exit=Exit.CANCELLED)
     assert {Output(format=f).status(stopped) for f in ("human", "nagios", "json")} == {130}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_written_into_not_replaced(tmp_path: Path) -> None:
+    """`--output json=/dev/stdout --overwrite` as root must not put a file where the device was."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        code, text = call("works", "-q", "-o", f"nagios={pipe}", "--overwrite")
+        assert code == 0, text
+        assert os.read(reader, 1 << 16).startswith(b"MAILWHY OK")
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_one_file_is_not_named_twice_and_a_dash_is_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    code, text = call("works", "-o", str(file), "-o", f"markdown={file}", "--overwrite")
+    assert code == 2
+    assert "twice" in text
+    assert not file.exists()
+    code, text = call("works", "-o", "json=-")
+    assert code == 2
+    assert "--format" in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [["explain", "535 5.7.3 Authentication unsuccessful"], ["causes"], ["check", "--help"]]
+)
+def test_a_full_disk_is_no_refusal(arguments: list[str]) -> None:
+    words = [sys.executable, "-m", "mailwhy", *arguments]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert done.stderr.decode().startswith("Error: ")
+    assert b"Traceback" not in done.stderr
+
+
+def test_standard_output_may_be_closed() -> None:
+    code = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'mailwhy', *sys.argv[1:]])"
+    words = [sys.executable, "-c", code, "explain", "535 5.7.3 Authentication unsuccessful"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

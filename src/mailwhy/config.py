@@ -17,22 +17,23 @@ Errors name file, key and mend, and never quote a value.
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
-import tomllib
+import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
+from .noun import dataclass
 
 NAME = "mailwhy.toml"
 SECRETS = frozenset(
     {"password", "passwd", "pass", "pwd", "secret", "token", "auth-password", "app-password", "access-token", "keys"}
 )
-EACH_TIME = frozenset({"force", "many-domains", "password-stdin"})  # what has to be meant anew with every run
+EACH_TIME = frozenset(
+    {"force", "many-domains", "password-stdin", "send-to"}
+)  # what has to be meant anew with every run
 
 
 class ConfigError(Exception):
@@ -77,7 +78,17 @@ class Config:
 def default_path() -> Path:
     """Where the file is looked for: MAILWHY_CONFIG, or the platform's place."""
     named = os.environ.get("MAILWHY_CONFIG")
-    return Path(named) if named else Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    if named:
+        return Path(named)
+    home, base = Path(os.environ.get("HOME", "")), Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if sys.platform == "linux" and home.is_absolute():  # as platformdirs says; every run asks, and importing it is slow
+        return (base if base.is_absolute() else home / ".config") / "mailwhy" / NAME
+    import platformdirs
+
+    try:
+        return Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+    except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers: there is no such file
+        return Path(os.devnull, NAME)
 
 
 def load(path: Path | None, profile: str | None, commands: Collection[str]) -> Config:
@@ -103,6 +114,8 @@ def load(path: Path | None, profile: str | None, commands: Collection[str]) -> C
         if asked or profile:
             raise ConfigError(f"{path}: cannot be read ({why.strerror})") from None
         return Config(path)
+    import tomllib  # only where there is a file
+
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as why:
@@ -170,5 +183,7 @@ def unknown(path: Path, setting: Setting, key: str, known: Collection[str]) -> C
 
 
 def _near(name: str, known: Collection[str]) -> str:
+    import difflib
+
     found = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {found[0]!r}?" if found else f"; known are {', '.join(sorted(known))}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from .model import (
@@ -37,6 +37,7 @@ from .model import (
     Step,
     Verdict,
 )
+from .noun import dataclass
 from .pages import place_of, suited
 from .signs import Hit, Signs
 
@@ -155,7 +156,8 @@ def _service_facts(attempt: Attempt, account: Account, knowledge: Knowledge) -> 
     software = next((str(s.seen["software"]) for s in attempt.steps if s.seen.get("software")), "")
     dialled = cloud_of(attempt.target.host, knowledge) if attempt.target.host else None
     if software == "exchange":
-        if names:
+        if names or (attempt.stage(Stage.TCP) and attempt.target.host and not dialled):
+            # it names another host; or we dialled another one ourselves, and Exchange Online always names itself
             yield "service=exchange-server"
         elif (
             dialled
@@ -332,7 +334,8 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
 def _finding(sign: Sign, meaning: Meaning, reading: Reading, knowledge: Knowledge) -> Finding:
     facts = tuple(knowledge.facts.get(fact, fact) for fact in meaning.given)
     because = (_evidence(sign, reading), *facts)
-    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place_of(reading.facts))
+    place, target = place_of(reading.facts), reading.attempt.target
+    return Finding(meaning.cause, sign.id, meaning.basis, because, (), meaning.note, place, target)
 
 
 def _evidence(sign: Sign, reading: Reading) -> str:
@@ -456,7 +459,7 @@ def overall_findings(diagnoses: Sequence[Diagnosis]) -> tuple[Finding, ...]:
         live = [g for g in group if g[0].verdict is not Verdict.RETIRED]
         smtp = any(d.attempt.target.protocol is Protocol.SMTP for d, _, _ in live)
         explained = len({d.attempt.target.protocol for d, _, _ in live})
-        return not live, -explained, not smtp, min(rank for _, rank, _ in group)
+        return not live, -explained, not smtp, min(rank for _, rank, _ in live or group)
 
     ranked = sorted(groups.items(), key=order)
     return tuple(min(group, key=lambda g: g[1])[2] for _, group in ranked)

@@ -18,12 +18,9 @@ import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from .noun import dataclass
+from .noun import dataclass
 
 JsonValue = Any  # what json.loads may give; kept loose on purpose, `from_plain` is the check
 
@@ -392,7 +389,8 @@ class Action:
     """One thing to do or to look at.
 
     text     what to do, in words
-    run      a command to paste; `{mailbox}`, `{login}`, `{sender}` stand for the addresses
+    run      a command to paste; `{mailbox}`, `{login}`, `{sender}` stand for the addresses, `{host}`, `{port}` and
+             `{starttls}` for the server (pages.located)
     where    "Exchange Online PowerShell", "Microsoft 365 admin center", "Entra admin center", "the device", ...
     expect   what it should print or show
     """
@@ -531,6 +529,7 @@ class Finding:
     because        the evidence in words, most telling first
     told_apart_by  what would tell it from the other candidates
     place          where the mailbox lives, as far as is known
+    target         the server whose answer it explains
     """
 
     cause: str
@@ -540,6 +539,7 @@ class Finding:
     told_apart_by: tuple[str, ...] = ()
     note: str = ""
     place: Place = Place.UNKNOWN
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ class Way:
     ca_file: str | None = None
     timeouts: Timeouts = Timeouts()
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an EHLO name that would be a second command."""
+        if not self.ehlo.isprintable():
+            raise ValueError("the name for EHLO has a control character in it")
+
 
 class Failed(Exception):  # noqa: N818 - reads as what happened: the stage failed
     """A stage cannot go on, for a reason of ours. `reply`: what was said although it could not be used."""
@@ -210,6 +215,8 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Python 3.13 began to refuse CA certificates that other programs take; the verdict must not depend on it
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # Python heeds SSLKEYLOGFILE: with those keys, whoever recorded the connection could read the password
+    context.keylog_filename = None  # type: ignore[assignment]  # None is how it is switched off
     return context
 
 

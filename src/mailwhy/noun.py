@@ -3,60 +3,46 @@
 The standard library's writes and compiles six functions a class: 0.4 ms each time a program starts, 15 ms for the
 nouns of `model`, as much as Python itself takes. This one costs 0.06 ms a class. Everything else of `dataclasses`
 (`fields`, `replace`, `asdict`, `match`) works as ever; type checkers are told that it is the standard one.
-
-    if TYPE_CHECKING:
-        from dataclasses import dataclass
-    else:
-        from .noun import dataclass
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+__all__ = ["dataclass"]
 
 T = TypeVar("T")
 _set = object.__setattr__
-_ABSENT = object()
-
-
-def dataclass(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
-    """Decorates a noun. Both words are only there to be read, and for the type checker: they have to be true."""
-    if not (frozen and slots):
-        raise TypeError("nouns are frozen and have slots")
-
-    def made(cls: type[T]) -> type[T]:
-        for name, method in _METHODS.items():
-            setattr(cls, name, method)
-        return dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-
-    return made
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
-    fields = self.__dataclass_fields__
-    if len(values) > len(fields):
-        raise TypeError(f"{type(self).__name__} takes {len(fields)} values, {len(values)} were given")
-    for name, value in zip(fields, values, strict=False):
-        if name in named:
-            raise TypeError(f"{type(self).__name__}: {name} was given twice")
-        named[name] = value
-    for name, field in fields.items():
-        value = named.pop(name, _ABSENT)
-        if value is _ABSENT:
-            value = _default(self, field)
-        _set(self, name, value)
+    if values:
+        named = _all_named(self, values, named)
+    for name, default in self.__defaults__:
+        value = named.pop(name, default)
+        _set(self, name, _made(self, name) if value is dataclasses.MISSING else value)
     if named:
         raise TypeError(f"{type(self).__name__} has no {next(iter(named))!r}")
 
 
-def _default(self: Any, field: dataclasses.Field[Any]) -> Any:
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    raise TypeError(f"{type(self).__name__}: {field.name} is missing")
+def _all_named(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    fields = self.__dataclass_fields__
+    if len(values) > len(fields):
+        raise TypeError(f"{type(self).__name__} takes {len(fields)} values, {len(values)} were given")
+    placed = dict(zip(fields, values, strict=False))
+    if twice := placed.keys() & named.keys():
+        raise TypeError(f"{type(self).__name__}: {min(twice)} was given twice")
+    return {**placed, **named}
+
+
+def _made(self: Any, name: str) -> Any:
+    """The value of a field that was not given and has no plain default."""
+    factory = self.__dataclass_fields__[name].default_factory
+    if factory is dataclasses.MISSING:
+        raise TypeError(f"{type(self).__name__}: {name} is missing")
+    return factory()
 
 
 def _values(self: Any) -> tuple[Any, ...]:
@@ -93,3 +79,23 @@ _METHODS = {
     "__setattr__": _refuse,
     "__delattr__": _refuse,
 }
+
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
+        """Decorates a noun. Both words are only there to be read, and for the type checker: they have to be true."""
+        if not (frozen and slots):
+            raise TypeError("nouns are frozen and have slots")
+
+        def made(cls: type[T]) -> type[T]:
+            for name, method in _METHODS.items():
+                setattr(cls, name, method)
+            noun = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+            fields = noun.__dataclass_fields__.values()
+            noun.__defaults__ = tuple((f.name, f.default) for f in fields)
+            return noun
+
+        return made

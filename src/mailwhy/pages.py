@@ -1,4 +1,4 @@
-"""Which parts of a cause's page fit the place where the mailbox lives. Pure.
+"""Which parts of a cause's page fit the place where the mailbox lives, and which server its commands ask. Pure.
 
 A page is written for a Microsoft 365 tenant. Personal accounts have no tenant, and other people's servers are not
 Microsoft's: their reader must not be sent to portals and PowerShell that say nothing about them.
@@ -6,11 +6,12 @@ Microsoft's: their reader must not be sent to portals and PowerShell that say no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .model import Action, Cause, Place
+from .model import Action, Cause, Place, Protocol, Target, Tls
 
 TENANT_PLACES = frozenset(
     {
@@ -57,3 +58,43 @@ def _fitting(actions: Sequence[Action], place: Place) -> tuple[Action, ...]:
         return tuple(action for action in actions if action.where != PERSONAL_PLACE)
     left_out = TENANT_PLACES | ({PERSONAL_PLACE} if place is Place.ELSEWHERE else frozenset())
     return tuple(action for action in actions if action.where not in left_out)
+
+
+# where the server is not known and the mailbox may be in a tenant: as in clouds.toml
+USUAL = {
+    Protocol.SMTP: Target(Protocol.SMTP, "smtp.office365.com", 587, Tls.STARTTLS),
+    Protocol.IMAP: Target(Protocol.IMAP, "outlook.office365.com", 993, Tls.IMPLICIT),
+    Protocol.POP: Target(Protocol.POP, "outlook.office365.com", 995, Tls.IMPLICIT),
+}
+_SERVER = re.compile(r"\{(host|port|starttls)\}")
+_HARMLESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*")  # may stand unquoted in every shell
+
+
+def located(cause: Cause, target: Target | None = None, place: Place = Place.UNKNOWN) -> Cause:
+    """The page with {host}, {port} and {starttls} filled in: the server that was asked, else Microsoft's usual one."""
+
+    def filled(actions: Sequence[Action]) -> tuple[Action, ...]:
+        return tuple(
+            replace(a, text=at(a.text, target, place), run=at(a.run, target, place), expect=at(a.expect, target, place))
+            for a in actions
+        )
+
+    return replace(cause, check=filled(cause.check), fix=filled(cause.fix), undo=filled(cause.undo))
+
+
+def at(text: str, target: Target | None = None, place: Place = Place.UNKNOWN) -> str:
+    """The text with the server filled in. A host that may not stand in a command, or is not known where Microsoft's
+    would be wrong, becomes `<host>`, which no shell runs."""
+    if "{" not in text:
+        return text
+    usual = USUAL[target.protocol if target else Protocol.SMTP]
+    known = target or usual
+    host = known.host or (usual.host if place in (Place.TENANT, Place.UNKNOWN) else None)
+    host = host if host and _HARMLESS.fullmatch(host) else "<host>"
+    name = {Protocol.POP: "pop3"}.get(known.protocol, known.protocol.value)
+    values = {
+        "host": f"[{host}]" if ":" in host and "<" not in host else host,
+        "port": str(known.port or usual.port),
+        "starttls": f" -starttls {name}" if (known.tls or usual.tls) is Tls.STARTTLS else "",
+    }
+    return _SERVER.sub(lambda found: values[found[1]], text)

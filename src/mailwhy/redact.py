@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 from .reply import decode, harmless
 
@@ -26,6 +28,7 @@ EDGE = 6  # characters of the secret that give it away at the end of one answer 
 # What a protocol puts in front of a line; no secret, whatever it equals
 HEAD = re.compile(r"(?:[2-5]\d\d[ -]|\* (?:OK|NO|BAD|BYE|PREAUTH)\b|a\d+ (?:OK|NO|BAD)\b|\+OK\b|-ERR\b|\+ )")
 BETWEEN = r"(?:[\s:.,;%=_-]|\\x|0x|&#x)*+"  # hex pairs are written in many ways
+SEPARATOR = re.compile(BETWEEN.removesuffix("*+") + "++")
 
 
 class Redactor:
@@ -37,10 +40,11 @@ class Redactor:
         word = secret or ""
         blobs = set(_blobs(word, login or "")) if word else set()
         raw = {word} if len(word) > LONG else {form for form in _raw(word) if form}
+        raw |= {"".join(form.split()) for form in raw} - {""}  # see _hide: read without blanks
         short = raw | blobs if len(word) <= LONG else set()
         self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
-        self.__edges = sorted((f for f in raw if EDGE < len(f) <= LONG * 2), key=len, reverse=True)
-        self.__grams = _grams(blobs | ({word, _bytes(word).hex()} if len(word) > LONG else set()))
+        self.__edges = _edges(form for form in raw if EDGE < len(form) <= LONG * 2)
+        self.__grams = _grams(blobs | (set(_long(word)) if len(word) > LONG else set()))
         self.__least = 2 * len(word)  # hex digits that the secret has at the least
         self.__hex = _hex_shapes(word) if SHORT <= len(word) <= LONG else None
 
@@ -49,6 +53,9 @@ class Redactor:
 
     def __reduce__(self) -> tuple[type[Redactor], tuple[None]]:
         raise TypeError("a redactor knows a secret: it cannot be pickled")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a redactor knows a secret: it cannot be copied out")
 
     def line(self, text: str) -> str:
         """One line, masked."""
@@ -61,24 +68,27 @@ class Redactor:
         heads = [found.end() if (found := HEAD.match(text)) else 0 for text in texts]
         bodies = [text[head:] for text, head in zip(texts, heads, strict=True)]
         hidden = [[False] * len(body) for body in bodies]
-        self._hide(bodies, hidden, range(len(bodies)))
-        for number in range(len(bodies)) if len(bodies) > 1 else ():
-            self._hide(bodies, hidden, range(number, number + 1))
+        self._hide(bodies, hidden, range(len(bodies)), blanks=False)
+        for number in range(len(bodies)):
+            self._hide(bodies, hidden, range(number, number + 1), blanks=True)
         return [
             text[:head] + _masked(body, marks)
             for text, head, body, marks in zip(texts, heads, bodies, hidden, strict=True)
         ]
 
-    def _hide(self, bodies: Sequence[str], hidden: list[list[bool]], which: range) -> None:
-        """Marks every character of these bodies, read as one text, that belongs to the secret."""
+    def _hide(self, bodies: Sequence[str], hidden: list[list[bool]], which: range, *, blanks: bool) -> None:
+        """Marks every character of these bodies, read as one text, that belongs to the secret.
+
+        Without blanks, a secret is found that was broken over lines or written in groups.
+        """
+        joined = "".join(bodies[number] for number in which)
+        spans = list(self._spans(joined if blanks else "".join(joined.split())))
+        if not spans:  # nearly always: only then each character's place is worked out
+            return
         places = [
-            (number, at)
-            for number in which
-            for at, char in enumerate(bodies[number])
-            if which.stop - 1 == which.start or not (char.isspace() and at in (0, len(bodies[number]) - 1))
+            (number, at) for number in which for at, char in enumerate(bodies[number]) if blanks or not char.isspace()
         ]
-        joined = "".join(bodies[number][at] for number, at in places)
-        for start, end in self._spans(joined):
+        for start, end in spans:
             for number, at in places[start:end]:
                 hidden[number][at] = True
 
@@ -93,16 +103,39 @@ class Redactor:
                 start = found.start() + 1  # forms overlap: a blob may begin inside another
         folded = _fold(text)
         if self.__grams:
-            for at in range(len(text) - WINDOW + 1):
-                if folded[at : at + WINDOW] in self.__grams:
-                    yield at, at + WINDOW
-        for form in self.__edges:
-            shape = _fold(form)
-            for size in range(len(form) - 1, EDGE - 1, -1):
-                if folded.endswith(shape[:size]):
-                    yield len(text) - size, len(text)
-                if folded.startswith(shape[-size:]):
-                    yield 0, size
+            yield from self._windows(folded, range(len(text)))
+            yield from self._windows(folded, _between_taken_out(text))
+        sizes, starts, ends = self.__edges
+        for size in itertools.takewhile(lambda size: size <= len(folded), sizes):
+            if folded[-size:] in starts:
+                yield len(text) - size, len(text)
+            if folded[:size] in ends:
+                yield 0, size
+
+    def _windows(self, folded: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Where WINDOW characters, read at these places only, are the secret's."""
+        text = "".join(map(folded.__getitem__, places))
+        for at in range(len(text) - WINDOW + 1):
+            if text[at : at + WINDOW] in self.__grams:
+                yield places[at], places[at + WINDOW - 1] + 1
+
+
+def _edges(forms: Iterable[str]) -> tuple[Sequence[int], frozenset[str], frozenset[str]]:
+    """The beginnings and the ends of these forms, folded, and how long they are: looked up, not tried one by one."""
+    folded = [_fold(form) for form in forms]
+    starts = frozenset(form[:size] for form in folded for size in range(EDGE, len(form)))
+    ends = frozenset(form[-size:] for form in folded for size in range(EDGE, len(form)))
+    return sorted({len(each) for each in starts}), starts, ends
+
+
+def _between_taken_out(text: str) -> list[int]:
+    """The places of a text without what may stand between hex pairs."""
+    places: list[int] = []
+    start = 0
+    for found in SEPARATOR.finditer(text):
+        places += range(start, found.start())
+        start = found.end()
+    return [*places, *range(start, len(text))]
 
 
 def _fold(text: str) -> str:
@@ -112,6 +145,8 @@ def _fold(text: str) -> str:
 
 
 def _masked(body: str, marks: Sequence[bool]) -> str:
+    if not any(marks):
+        return body
     parts: list[str] = []
     for at, char in enumerate(body):
         if not marks[at]:
@@ -132,10 +167,20 @@ def _raw(secret: str) -> Iterator[str]:
                 yield json.dumps(text)[1:-1]
                 yield json.dumps(text, ensure_ascii=False)[1:-1]
                 yield html.escape(text)
+                yield from (text.encode(coding, "replace").decode(coding) for coding in ("latin-1", "ascii"))
                 yield from (_escaped(text, "%"), _escaped(text, "%").replace("%20", "+"), _escaped(text, "="))
                 for coding in CODINGS:
                     data = text.encode(coding, "surrogatepass")
                     yield from (harmless(data.decode("latin-1")), decode(data))
+
+
+def _long(secret: str) -> Iterator[str]:
+    """What stretches of a long secret look like; the forms are fewer, because tokens are plain ASCII."""
+    yield from (secret, harmless(secret), json.dumps(secret)[1:-1], html.escape(secret))
+    yield from (_escaped(secret, "%"), _escaped(secret, "="))
+    for coding in CODINGS:
+        data = secret.encode(coding, "surrogatepass")
+        yield from (data.hex(), decode(data), harmless(data.decode("latin-1")))
 
 
 def _escaped(text: str, sign: str) -> str:

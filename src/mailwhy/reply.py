@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Iterable
 
@@ -34,13 +35,17 @@ def harmless(text: str) -> str:
     What a server sends must never act on a terminal: C0 and C1 (but for tab), DEL, bidi and zero-width
     characters and lone surrogates become `\\xNN` or `\\uNNNN`.
     """
-    return _UNSAFE.sub(_escape, text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _unsafe().sub(_escape, text)
 
 
-_UNSAFE = re.compile(
-    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-    r"|[\U000e0000-\U000e007f]"
-)
+@functools.cache
+def _unsafe() -> re.Pattern[str]:
+    return re.compile(
+        r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+        r"|[\U000e0000-\U000e007f]"
+    )
 
 
 def _escape(found: re.Match[str]) -> str:

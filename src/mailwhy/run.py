@@ -5,14 +5,16 @@
 
 How a sign-in is kept harmless (design: "Signing in without harm"): the three connections are made at once, but
 IMAP and POP hold the secret back until SMTP's AUTH has answered, and do not send it when that answer refuses the
-credential or says that the account is locked. One sign-in a protocol and run, never a retry, never a variant.
+credential or says that the account is locked. Where accounts lock early, each waits for the one before it. One sign-in
+a protocol and run, never a retry, never a variant.
 
-asyncio, ssl and the probes are imported inside `check`: `explain` must not pay for them.
+asyncio, ssl and the probes are imported inside `check`, the reader of pastes inside `explain`: neither pays for the
+other.
 """
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,8 +27,10 @@ from .model import (
     Credential,
     Diagnosis,
     Fault,
+    Judged,
     Kind,
     Knowledge,
+    Notice,
     Outcome,
     Password,
     Protocol,
@@ -35,9 +39,6 @@ from .model import (
     Step,
     Target,
 )
-from .paste import Found
-from .paste import read as read_paste
-from .paste.scrub import scrubbed
 from .record import SCHEMA, attempts_of
 from .signs import Signs
 from .targets import of_cloud
@@ -68,6 +69,7 @@ async def check(
     facts: Iterable[str] = (),
     ledger: Ledger | None = None,
     force: bool = False,
+    send_to: str | None = None,
     on_step: Observer | None = None,
     knowledge: Knowledge | None = None,
 ) -> Outcome:
@@ -79,6 +81,7 @@ async def check(
     insist          IMAP and POP sign in whatever SMTP answered; `asked`: protocols the caller wants by name
     as_of           ISO date for which the calendar is read; today (UTC) unless given
     ledger, force   remembers refused sign-ins and holds further ones back, unless forced
+    send_to         when SMTP has signed in: send one marked message to this address, which takes one more sign-in
     on_step         called with each finished step, in order per target
 
     Failures of servers and networks are values in the Outcome. Raises only what the caller did wrong
@@ -97,11 +100,18 @@ async def check(
         facts=facts,
         ledger=ledger,
         force=force,
+        send_to=send_to,
         on_step=on_step,
         knowledge=knowledge,
     )
     await run.go()
     return run.outcome()
+
+
+@functools.cache
+def _signs() -> Signs:
+    """The signs of the handbook, ready: a list of mailboxes asks for them with every row."""
+    return Signs(load().signs.values())
 
 
 def explain(
@@ -119,8 +129,10 @@ def explain(
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
-    known = load()
-    signs = Signs(known.signs.values())
+    from .paste import Found
+    from .paste import read as read_paste
+
+    known, signs = load(), _signs()
     outside = frozenset(facts)
     if isinstance(text, str | bytes) and (report := _report(text)):
         account, attempts, told, day = report
@@ -132,7 +144,11 @@ def explain(
     as_of = as_of or datetime.now(UTC).date().isoformat()
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
     done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
-    return scrubbed(done) if scrub else done
+    if not scrub:
+        return done
+    from .paste.scrub import scrubbed
+
+    return scrubbed(done)
 
 
 def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
@@ -140,6 +156,8 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
         return None
+    import json
+
     try:
         plain = json.loads(data)
         account, attempts = attempts_of(plain)
@@ -148,8 +166,29 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
         return None  # cut, or changed by hand: then it is read like any other paste
 
 
+def judge(
+    command: str,
+    attempts: Sequence[Attempt],
+    account: Account,
+    *,
+    as_of: str | None = None,
+    facts: Iterable[str] = (),
+    knowledge: Knowledge | None = None,
+) -> Outcome:
+    """What attempts that somebody else has made come to: an app's, as the relay or `rehearse` saw them."""
+    known = knowledge or load()
+    day = as_of or datetime.now(UTC).date().isoformat()
+    outside = frozenset(facts)
+    diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
+    started = min((a.started for a in attempts if a.started), default=None)
+    return diagnose.outcome(command, account, diagnoses, known, day, outside=outside, started=started, finished=_now())
+
+
 class Check:
-    """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far."""
+    """One run of `check`. `outcome()` may be asked at any time: after Ctrl-C it tells what is known so far.
+
+    others: what was seen of the account's further protocols before, and is not asked again; judged with the rest
+    """
 
     def __init__(
         self,
@@ -166,13 +205,15 @@ class Check:
         facts: Iterable[str] = (),
         ledger: Ledger | None = None,
         force: bool = False,
+        send_to: str | None = None,
         on_step: Observer | None = None,
         knowledge: Knowledge | None = None,
+        others: Sequence[Attempt] = (),
     ) -> None:
         from .net import Recorder
 
         self.knowledge = knowledge or load()
-        self.signs = Signs(self.knowledge.signs.values())
+        self.signs = _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
         self.account = account
         self.credential = Credential(account, kind, secret) if secret is not None else None
         self.cloud = cloud or diagnose.consumer_cloud(account.login or "", self.knowledge) or "worldwide"
@@ -184,22 +225,23 @@ class Check:
         self.facts = frozenset(facts)
         self.ledger = ledger
         self.force = force
+        self.send_to = send_to
         self.on_step = on_step
+        self.others = tuple(others)
         self._sent: dict[Target, SignIn] = {}
+        self._told: list[Notice] = []
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
         self.started: str | None = None
         self.finished: str | None = None
-        self._smtp_answered: asyncio.Event | None = None
+        self._answered: dict[Target, asyncio.Event] = {}
 
     async def go(self) -> None:
         """Runs all probes to their end."""
         import asyncio
 
         self.started = _now()
-        self._smtp_answered = asyncio.Event()
-        if not any(self._leads(target) for target in self.targets):
-            self._smtp_answered.set()
+        self._answered = {target: asyncio.Event() for target in self.targets}
         try:
             async with asyncio.TaskGroup() as group:
                 for recorder in self.recorders:
@@ -214,30 +256,60 @@ class Check:
             way = self.way or Way()
             await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
         finally:
-            if self._leads(recorder.target):
-                self._lead_over()
+            self._answered[recorder.target].set()
+        if self.send_to and recorder.target.protocol is Protocol.SMTP:
+            await self._send(recorder, way, self.send_to)
+
+    async def _send(self, recorder: Recorder, way: Way, recipient: str) -> None:
+        """One message, where SMTP has let us in; the ledger is asked and told as for any sign-in."""
+        attempt = recorder.attempt
+        if self.credential is None or attempt.failed or not attempt.ok(Stage.AUTH):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: SMTP did not let us in.")
+            return
+        if held := self._held_by_ledger(attempt):
+            self._tell("send.not_tried", f"No message was sent to {recipient}: {held}")
+            return
+        from .send import send
+
+        await send(recorder, self.credential, way, str(attempt.stage(Stage.AUTH)[-1].seen["mechanism"]), recipient)
+        step = recorder.attempt.steps[-1]
+        refused = str(step.seen.get("at", "")).startswith("AUTH")
+        sign_in = self._sent.pop(recorder.target, None)
+        if self.ledger and sign_in:
+            self.ledger.note(sign_in, Judged.UNKNOWN if refused else Judged.ACCEPTED, datetime.now(UTC))
+        what = "was accepted" if step.ok else f"was not accepted (at {step.seen.get('at')})"
+        said = f": {step.reply.line}" if step.reply else ""
+        text = f"A test message to {recipient} {what}{said}. It took one more sign-in on a connection of its own."
+        self._tell("send.message", text)
+
+    def _tell(self, id_: str, text: str) -> None:
+        self._told.append(Notice(id_, text))
 
     def _watch(self, target: Target, step: Step) -> None:
         if step.stage is Stage.AUTH:
             self._remember(target, step)
-            if self._leads(target):
-                self._lead_over()
+            self._answered[target].set()
         if self.on_step:
             self.on_step(target, step)
 
-    def _leads(self, target: Target) -> bool:
-        return target.protocol is Protocol.SMTP and not self.insist
+    def _waits_for(self, target: Target) -> list[Target]:
+        """Whose answers come first: SMTP's, unless it is insisted; one after another where accounts lock early."""
+        order = list(Protocol)
+        first = [each for each in self.targets if order.index(each.protocol) < order.index(target.protocol)]
+        if self._locks_early(target):
+            return first
+        return [] if self.insist else [each for each in first if each.protocol is Protocol.SMTP]
 
-    def _lead_over(self) -> None:
-        if self._smtp_answered:
-            self._smtp_answered.set()
+    def _locks_early(self, target: Target) -> bool:
+        cloud = self.knowledge.clouds.get(diagnose.cloud_of(target.host or "", self.knowledge) or "")
+        return bool(cloud and cloud.careful)
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
         """The one hook before a secret leaves this machine: None to go on, else why it is held back."""
-        if self._smtp_answered and not self._leads(attempt.target):
-            await self._smtp_answered.wait()
-            if reason := self._after_smtp():
-                return reason
+        for first in self._waits_for(attempt.target):
+            await self._answered[first].wait()
+        if attempt.target.protocol is not Protocol.SMTP and not self.insist and (reason := self._after_smtp()):
+            return reason
         return self._held_by_ledger(attempt)
 
     def _held_by_ledger(self, attempt: Attempt) -> str | None:
@@ -257,7 +329,7 @@ class Check:
             self.credential.secret,
             address=address,
             cloud=cloud.id if cloud else None,
-            careful=bool(cloud and cloud.careful),
+            careful=self._locks_early(target),
         )
         held = self.ledger.held_back(sign_in, datetime.now(UTC), force=self.force, insist=self.insist)
         if held:
@@ -279,7 +351,7 @@ class Check:
 
     def _after_smtp(self) -> str | None:
         for recorder in self.recorders:
-            if not self._leads(recorder.target):
+            if recorder.target.protocol is not Protocol.SMTP:
                 continue
             reading = diagnose.read(recorder.attempt, self.account, self.knowledge, self.signs, self.as_of, self.facts)
             if reading.password is Password.REFUSED:
@@ -300,12 +372,14 @@ class Check:
             outside=self.facts,
             started=self.started,
             finished=self.finished or _now(),
-            notices=self.ledger.notices if self.ledger else (),
+            notices=(*self._told, *(self.ledger.notices if self.ledger else ())),
         )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
-        """One diagnosis a target, in the order of the targets."""
+        """One diagnosis a target, in the order of the targets (with `others`: of the protocols)."""
         attempts = [recorder.attempt for recorder in self.recorders]
+        if self.others:
+            attempts = sorted([*attempts, *self.others], key=lambda a: list(Protocol).index(a.target.protocol))
         return diagnose.diagnose(attempts, self.account, self.knowledge, self.as_of, self.facts, self.signs)
 
 

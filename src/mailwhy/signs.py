@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from .model import Match, Protocol, Reply, Sign, Step
+from .noun import dataclass
 
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
@@ -34,8 +35,7 @@ def squash(text: str) -> str:
     return "".join(text.translate(_FOLD).split()).casefold()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Weight:
+class Weight(NamedTuple):
     """How specific a match is; compares in the order of the fields."""
 
     text: int = 0
@@ -79,11 +79,7 @@ class _Said:
         lines = " ".join(reply.lines)
         self.reply = reply
         self.squashed = squash(reply.text) + squash(lines)
-        self.plain = f"{reply.text} {lines}"
-        self.folded = self.plain.casefold()
-
-    def has_word(self, word: str) -> bool:
-        return word.casefold() in self.folded and bool(word_pattern(word).search(self.plain))
+        self.folded = f"{reply.text} {lines}".casefold()
 
 
 class Signs:
@@ -163,7 +159,19 @@ class Signs:
         if any(also not in said.squashed for also in self._also[sign.id]):
             return 0
         best = max((len(text) for text in self._texts[sign.id] if text in said.squashed), default=0)
-        return max(best, max((len(word) for word in match.word if said.has_word(word)), default=0))
+        return max(best, max((len(word) for word in match.word if has_word(said.folded, word)), default=0))
+
+
+def has_word(text: str, word: str) -> bool:
+    """Does it stand in this folded text as a whole word? Without a pattern: there are hundreds of words."""
+    word = word.casefold()
+    at = text.find(word)
+    while at >= 0:
+        sides = text[max(0, at - 1) : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(side.isascii() and side.isalnum() for side in sides):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}

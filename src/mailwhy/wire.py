@@ -16,7 +16,8 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import cast
 
 from .model import Fault, JsonValue, Protocol, Reply
@@ -167,7 +168,9 @@ class Wire(asyncio.Protocol):
 
     def reply(self, lines: Iterable[bytes] | None = None) -> Reply:
         """The answer read so far (or these lines) as evidence: harmless, and without the secret."""
-        return parse(self.protocol, self.shown(self._answer if lines is None else lines))
+        reply = parse(self.protocol, self.shown(self._answer if lines is None else lines))
+        # a name that `parse` decoded was not to be seen in the line
+        return replace(reply, server=self.hidden(reply.server)) if reply.server else reply
 
     def whole(self) -> Reply:
         """The answer is complete."""
@@ -182,6 +185,18 @@ class Wire(asyncio.Protocol):
     def hidden(self, text: str) -> str:
         """Decoded text of the server's as it may be kept and printed."""
         return self._redactor.line(harmless(text))
+
+    def masked(self, seen: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Observations whose texts come from the server, such as the names in its certificate."""
+
+        def mask(value: JsonValue) -> JsonValue:
+            if isinstance(value, str):
+                return self.hidden(value)
+            if isinstance(value, list):
+                return [mask(each) for each in value]
+            return {key: mask(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+        return {key: mask(value) for key, value in seen.items()}
 
     @property
     def said_goodbye(self) -> bool:
@@ -226,8 +241,9 @@ class Wire(asyncio.Protocol):
 
         after_reply: the server has just agreed to STARTTLS; whatever followed in clear text was injected.
         """
+        late = bool(self._lines or self._buffer)  # what came before the question is unasked, and not this
         self._set_aside()
-        if self._unasked or self._buffer:
+        if late:
             rest, self._buffer = bytes(self._buffer[:LINE]), bytearray()
             self._unasked += [rest] if rest else []
             if after_reply:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import imaplib
 import poplib
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from needs import program
 
 from mailwhy.mock.threaded import Running
 
@@ -177,17 +177,9 @@ def run(*words: object, stdin: bytes = b"", ok: tuple[int, ...] = (0,)) -> str:
     return out
 
 
-def needs(program: str) -> str:
-    """The program's path. Where it is missing the test fails: `make test` installs what it needs."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
-    return found
-
-
 @pytest.mark.parametrize(("secret", "rc"), [("abcdefghijklmnop", 0), ("ponmlkjihgfedcba", 67)])
 def test_curl(exchange_online: Running, secret: str, rc: int) -> None:
-    curl = [needs("curl"), "-sS", "--cacert", exchange_online.ca_file, "-u", f"{GOOD}:{secret}"]
+    curl = [program("curl"), "-sS", "--cacert", exchange_online.ca_file, "-u", f"{GOOD}:{secret}"]
     where = exchange_online.address("smtp")
     run(*curl, "--ssl-reqd", f"smtp://{where.host}:{where.port}/probe.test", "-X", "NOOP", ok=(rc,))
     where = exchange_online.address("imap")
@@ -208,7 +200,7 @@ def test_curl_with_a_token(exchange_online: Running) -> None:
         exchange_online.secret_of(login),
     ]
     run(
-        needs("curl"),
+        program("curl"),
         "-sS",
         *words,
         "--login-options",
@@ -233,7 +225,7 @@ def test_swaks(exchange_online: Running, login: str, rc: int) -> None:
         exchange_online.ca_file,
     ]
     words += ["--auth", "LOGIN", "-au", login, "-ap", exchange_online.secret_of(login), "--helo", "probe.test"]
-    out = run(needs("swaks"), *words, "--from", login, "--to", login, ok=(rc,))
+    out = run(program("swaks"), *words, "--from", login, "--to", login, ok=(rc,))
     assert ("disabled for the Mailbox" in out) == bool(rc)
     assert len(exchange_online.messages) == (0 if rc else 1)
 
@@ -242,7 +234,7 @@ def test_msmtp_sends(exchange_online: Running, tmp_path: Path) -> None:
     where = exchange_online.address("smtp")
     words = [f"--host={where.host}", f"--port={where.port}", "--auth=login", f"--user={GOOD}", "--tls=on"]
     words += [f"--tls-trust-file={exchange_online.ca_file}", f"--passwordeval=echo {exchange_online.secret_of(GOOD)}"]
-    run(needs("msmtp"), "--file=/dev/null", "--domain=probe.test", *words, f"--from={GOOD}", GOOD, stdin=TEXT)
+    run(program("msmtp"), "--file=/dev/null", "--domain=probe.test", *words, f"--from={GOOD}", GOOD, stdin=TEXT)
     assert len(exchange_online.messages) == 1
 
 
@@ -257,7 +249,7 @@ def test_fetchmail_fetches(exchange_online: Running, tmp_path: Path) -> None:
     )
     settings.chmod(0o600)
     run(
-        needs("fetchmail"),
+        program("fetchmail"),
         "-f",
         settings,
         "--nodetach",
@@ -281,7 +273,7 @@ def test_mbsync_pulls(exchange_online: Running, tmp_path: Path) -> None:
         f"IMAPStore far\nAccount a\n\nMaildirStore near\nPath {tmp_path}/box/\nInbox {tmp_path}/box/inbox\n\n"
         "Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSync Pull\nSyncState *\n"
     )
-    run(needs("mbsync"), "-c", settings, "all")
+    run(program("mbsync"), "-c", settings, "all")
     found = [
         path.read_bytes()
         for path in (tmp_path / "box").rglob("*")

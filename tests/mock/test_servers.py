@@ -23,15 +23,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from needs import program
 
 from mailwhy import mock
 from mailwhy.cli.mock import command
+from mailwhy.mock import dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail
 from mailwhy.mock.certs import shared
 from mailwhy.mock.lines import check_line, curl_lines, python_line, ready, swaks_line
 from mailwhy.mock.replay import BadRecordingError, from_text, read
 from mailwhy.mock.servers import Servers, serve
 from mailwhy.mock.settings import names
 from mailwhy.mock.threaded import Running
+
+ASSUMED = [each.ASSUMED for each in (dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail)]
 
 
 def b64(text: str) -> bytes:
@@ -213,6 +217,7 @@ def test_the_control_interface(tmp_path: Path) -> None:
         assert ask(f"{url}/set", change) == (200, {})
         assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is False
         assert ask(f"{url}/reset", {}) == (200, {})
+        assert ask(f"{url}/state")[1]["contoso.test"]["org"]["security_defaults"] is True  # as it was started
         assert ask(f"{url}/fault", {"kind": "latency", "seconds": 0.1}) == (200, {})
         assert ask(f"{url}/attempts") == ask(f"{url}/sessions") == ask(f"{url}/messages") == (200, [])
         assert ask(f"{url}/set", {"name": "org.x", "value": 1})[0] == 400
@@ -221,14 +226,21 @@ def test_the_control_interface(tmp_path: Path) -> None:
         assert ask(f"{url}/nowhere")[0] == 404
         assert ask(f"{url}/set")[0] == 405
         assert ask(f"{url}/state", {})[0] == 405
-        assert ask(url, None, Origin="http://example.org")[0] == 400
+        assert ask(url, None, Origin="http://example.org")[0] == 403
 
 
 def test_the_list() -> None:
     done = CliRunner().invoke(command, ["--list"])
     assert done.exit_code == 0
-    for text in ("works@contoso.test  abcdefghijklmnop", "disabled for the Tenant", "[assumed]"):
-        assert text in done.output
+    for text in (
+        "works@contoso.test  abcdefghijklmnop",
+        "disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [server time session]",
+        "smtp (signs in; after DATA): 4",
+        "imap (signs in; at the next command): BAD User is authenticated but not connected.",
+        "[assumed]",
+        *(f"  {text}" for table in ASSUMED for text in table.values()),
+    ):
+        assert text.strip() in done.output
 
 
 @pytest.mark.parametrize(
@@ -246,21 +258,46 @@ def test_wrong_options(options: list[str], words: str) -> None:
     assert words in done.output
 
 
-async def test_the_printed_lines() -> None:
+def test_every_printed_line_can_be_pasted(tmp_path: Path) -> None:
+    """Runs each line as it was printed, by `sh`."""
+    words = [sys.executable, "-m", "mailwhy", "mock", "--as-of", "2026-11-22"]
+    outcome = {"MAILWHY_PASSWORD": 0, "curl": 67, "swaks": 0, "python3": 0}
+    seen = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ) as child:
+        try:
+            assert child.stdout is not None
+            printed = list(iter(child.stdout.readline, "Stop with Ctrl-C.\n"))
+            for line in printed[printed.index("For example:\n") + 1 :]:
+                if not line.strip():
+                    continue
+                program = line.split()[0].partition("=")[0]
+                seen.append(program)
+                done = run_line(line.strip())
+                retired = program == "curl" and "smtp://" not in line  # passwords open IMAP and POP no more
+                assert done.returncode == (outcome[program] if retired or program != "curl" else 0), (line, done.stderr)
+                if program != "curl":
+                    assert "works" in done.stdout or "235" in done.stdout
+        finally:
+            child.kill()
+    assert seen == ["MAILWHY_PASSWORD", "curl", "curl", "curl", "swaks", "python3"]
+
+
+def run_line(line: str) -> subprocess.CompletedProcess[str]:
+    name = "mailwhy" if line.startswith("MAILWHY_") else line.split(maxsplit=1)[0]
+    if name not in ("mailwhy", "python3"):
+        program(name)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=50, check=False, env={**os.environ, "PATH": path}
+    )
+
+
+async def test_lines_for_other_mailboxes() -> None:
     async with serve(as_of=date(2026, 11, 22)) as servers:
-        line = check_line(servers, "works@contoso.test", "abcdefghijklmnop")
-        assert line.startswith(
-            "MAILWHY_PASSWORD=abcdefghijklmnop mailwhy check works@contoso.test --server smtp=127.0.0.1:"
-        )
-        assert line.endswith(f"--ca-file {servers.ca_file} --as-of 2026-11-22")
         assert len(list(curl_lines(servers, "bulk@hve.test", "x"))) == 1
-        for each in (swaks_line(servers, "works@contoso.test", "abcdefghijklmnop"),
-                     python_line(servers, "works@contoso.test", "abcdefghijklmnop")):  # fmt: skip
-            child = await asyncio.create_subprocess_shell(each, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            out, _ = await asyncio.wait_for(child.communicate(), 50)
-            if b"not found" not in out:
-                assert child.returncode == 0, out
-                assert b"235" in out
+        assert " --credential oauth " in check_line(servers, "oauth@contoso.test", "x", "oauth")
+        assert "--auth LOGIN -au 'a b@contoso.test'" in swaks_line(servers, "a b@contoso.test", "x")
+        assert "print(s.login(" in python_line(servers, "works@contoso.test", "x")
         assert len(ready(servers)["accounts"]) > 40
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from player import Player
 
 from mailwhy.mock.front import FRONTS
 from mailwhy.mock.load import builtin
@@ -16,7 +17,6 @@ from mailwhy.mock.replay import Recording, from_text
 from mailwhy.mock.servers import dialogue
 from mailwhy.mock.session import Session
 from mailwhy.mock.state import secret_of
-from mailwhy.mock.talk import Close, Dialogue, Say, StartTls, Talk, Wait
 from mailwhy.mock.world import World
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "transcripts"
@@ -64,37 +64,6 @@ def words_for(recording: Recording, session: Session) -> dict[str, str]:
         "plain": b64(f"\0{login}\0{secret}"),
         "xoauth2": b64(f"user={login}\x01auth=Bearer {secret}\x01\x01"),
     }
-
-
-class Player:
-    """Runs a dialogue without sockets, feeding in pieces of a given size."""
-
-    def __init__(self, talk: Dialogue, session: Session, size: int) -> None:
-        self.talk, self.session, self.size = Talk(talk), session, size
-        self.said = b""
-        self.closed = False
-        self.drain()
-
-    def drain(self) -> None:
-        for act in self.talk.acts():
-            if isinstance(act, Say):
-                self.said += act.data
-            elif isinstance(act, StartTls):
-                self.session.tls = "TLSv1.3"
-                self.talk.resume()
-            elif isinstance(act, Wait):
-                self.talk.resume()
-            elif isinstance(act, Close):
-                self.closed = True
-
-    def send(self, data: bytes) -> None:
-        for at in range(0, len(data), self.size):
-            self.talk.feed(data[at : at + self.size])
-            self.drain()
-
-    def lines(self) -> list[str]:
-        lines, self.said = self.said.decode().split("\r\n")[:-1], b""
-        return lines
 
 
 def turns(recording: Recording) -> Iterator[tuple[str, list[tuple[str, str]]]]:

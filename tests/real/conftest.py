@@ -4,10 +4,10 @@ failed test. In CI a missing server is a failure; elsewhere the tests are skippe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from needs import need
 from real import certs as certificates
 from real import dovecot, process
 from real import postfix as postfixes
@@ -48,11 +48,3 @@ def pytest_runtest_makereport(
             if isinstance(server, process.Server):
                 report.sections.append((f"log of {type(server).__name__}", process.tail(server.log)))
     return report
-
-
-def need(missing: str) -> None:
-    """Skips when something is missing, and fails instead in CI."""
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)

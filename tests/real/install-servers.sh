@@ -7,8 +7,8 @@
 #                                (CI, or a container), else say how to
 set -euo pipefail
 
-servers=(dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond postfix)
-programs=(swaks msmtp fetchmail isync curl jq)
+servers=(dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond postfix libsasl2-modules)
+programs=(swaks msmtp fetchmail isync mutt curl jq)
 optional=(chromium)   # renders the HTML report in one test; not every distribution has it under this name
 policy=/usr/sbin/policy-rc.d
 

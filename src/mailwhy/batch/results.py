@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..model import Exit, JsonValue
+from ..model import Exit, JsonValue, Verdict
 from .rows import ListError, Row
 
 _SEVERITY = (Exit.OK, Exit.UNKNOWN, Exit.REFUSED)
@@ -55,7 +55,9 @@ def worse(one: Exit, other: Exit) -> Exit:
 
 
 def group_of(record: Mapping[str, JsonValue]) -> str:
-    """What a result is summed up under: its first cause, or its verdict."""
+    """What a result is summed up under: its first cause, or its verdict. What works, works, whatever was removed."""
+    if record["verdict"] == Verdict.WORKS:
+        return Verdict.WORKS.value
     findings = record.get("findings") or [{}]
     return str(findings[0].get("cause") or record["verdict"])
 

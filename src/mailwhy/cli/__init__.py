@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
+
+from ._ends import nobody_reads, went_wrong
 
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -13,6 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("batch", "Check a whole list of mailboxes, gently, and sum up by cause."),
     "explain": ("explain", "Say what a pasted reply, log or traceback means. Offline."),
     "causes": ("causes", "Browse the handbook of causes."),
+    "relay": ("relay", "Stand between an app and the server, and show what the app really says."),
+    "rehearse": ("rehearse", "Act like an old device or a library, and show which habit is refused."),
+    "discover": ("discover", "Say which cloud and hosts serve a domain, by DNS."),
+    "paths": ("paths", "Try every port and address without signing in, and say what is in the way."),
     "ledger": ("ledger", "Show or clear what is remembered of refused sign-ins."),
     "config": ("config", "Show where the options of a run come from."),
     "mock": ("mock", "Run a look-alike of an Exchange Online tenant on loopback."),
@@ -34,6 +43,37 @@ class Commands(click.Group):
 
         command: click.Command = module.command
         return from_environment(command)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **more: Any,
+    ) -> Any:
+        """As click's, but for the exit codes: click gives 1 to Ctrl-C, to a closed pipe and to a traceback, and 1
+        says here that the password was refused."""
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **more)
+            if not standalone_mode:
+                return code
+        except Exception as why:
+            if not standalone_mode:
+                raise
+            if isinstance(why, click.Abort):
+                sys.exit(130)
+            if isinstance(why, click.ClickException):
+                why.show()
+                sys.exit(why.exit_code)
+            sys.exit(went_wrong(why))
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            ctx.exit(nobody_reads())
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

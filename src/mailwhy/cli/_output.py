@@ -9,20 +9,22 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
-from shutil import get_terminal_size
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ..model import Exit, Knowledge, Outcome
-from ..report import FORMATS, Options, nagios, render
-from ..report.live import Live
+from ..noun import dataclass
+from ..report import FORMATS, Options, render
+from ._ends import silence
+
+if TYPE_CHECKING:
+    from ..report.live import Live
 
 SUFFIXES: dict[str, str] = {
     ".txt": "human",
@@ -45,6 +47,7 @@ class Output:
     files      (path, format) of each `--output`
     verbosity  -1 for -q, else how many -v
     color      None: as the stream allows
+    limits     a monitor's limits and labels, where the command has `monitor_options`
     """
 
     format: str = "human"
@@ -52,22 +55,30 @@ class Output:
     color: bool | None = None
     verbosity: int = 0
     overwrite: bool = False
+    limits: Options = field(default_factory=Options)
 
     def options(self, stream: TextIO | None = None) -> Options:
         """Options for one stream; for a file (None): 80 columns, no colour."""
         color = False if stream is None else wants_color(self.color, stream)
-        width = get_terminal_size().columns if stream is not None and _is_terminal(stream) else 80
-        return Options(width=width, color=color, verbosity=self.verbosity, utc_offset=local_offset())
+        width = 80
+        if stream is not None and _is_terminal(stream):
+            from shutil import get_terminal_size
+
+            width = get_terminal_size().columns
+        verbosity, offset = self.verbosity, local_offset()
+        return replace(self.limits, width=width, color=color, verbosity=verbosity, utc_offset=offset)
 
     def write(self, outcome: Outcome, knowledge: Knowledge, stream: TextIO | None = None) -> None:
         """The report on standard output and in every file asked for; click's UsageError where a file cannot be."""
         for path, format_ in self.files:
             write_file(path, render(outcome, knowledge, format_, self.options()), overwrite=self.overwrite)
-        out = stream or sys.stdout
+        out: TextIO | None = stream or sys.stdout
         print_text(render(outcome, knowledge, self.format, self.options(out)), out)
 
     def live(self) -> Live:
         """What to call after each stage: progress on standard error, where that is a terminal and -q was not said."""
+        from ..report.live import Live
+
         progress = Live(sys.stderr, color=wants_color(self.color, sys.stderr))
         progress.on = progress.on and self.verbosity >= 0 and self.format == "human"
         return progress
@@ -75,6 +86,8 @@ class Output:
     def status(self, outcome: Outcome) -> int:
         """The exit code; that of a monitoring plug-in where its format is printed."""
         if self.format == "nagios" and outcome.exit is not Exit.CANCELLED:
+            from ..report import nagios
+
             return nagios.status(outcome, self.options())
         return int(outcome.exit)
 
@@ -92,11 +105,27 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return packed
 
 
+def monitor_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds a monitor's limits and labels; the function receives them in `output`. Stands under `output_options`."""
+
+    @functools.wraps(function)
+    def packed(*args: Any, output: Output, **values: Any) -> Any:
+        mine = {key: values.pop(key) for key in ("warn_seconds", "crit_seconds", "warn_days", "crit_days", "users")}
+        warn, crit = mine["warn_seconds"], mine["crit_seconds"]
+        if mine["crit_days"] > mine["warn_days"] or (warn is not None and crit is not None and warn > crit):
+            raise click.UsageError("a limit for CRITICAL would be passed before the one for WARNING")
+        return function(*args, output=replace(output, limits=Options(**mine)), **values)
+
+    for decorate in reversed(_MONITOR):
+        packed = decorate(packed)
+    return packed
+
+
 def collect(values: Mapping[str, Any]) -> Output:
     """The values of `output_options`, as click gives them, put together. UsageError where they contradict."""
     if values["quiet"] and values["verbose"]:
         raise click.UsageError("-q and -v contradict each other")
-    files = tuple(_file(spec) for spec in values["output"])
+    files = tuple(file_of(spec) for spec in values["output"])
     color = {"auto": None, "always": True, "never": False}[values["color"]]
     verbosity = -1 if values["quiet"] else min(values["verbose"], 2)
     chosen = Output(values["format"], files, color, verbosity, values["overwrite"])
@@ -106,18 +135,24 @@ def collect(values: Mapping[str, Any]) -> Output:
 
 def refuse_existing(output: Output) -> None:
     """Before any work is done: a file that is there already is not replaced without `--overwrite`."""
-    for path, _ in output.files:
+    for number, (path, _) in enumerate(output.files):
         if path.is_dir():
             raise click.UsageError(f"--output {path}: that is a folder")
+        if any(path == other for other, _ in output.files[:number]):
+            raise click.UsageError(f"--output {path}: named twice")
+        if is_device(path):
+            continue
         if os.path.lexists(path) and not output.overwrite:
             raise click.UsageError(f"--output {path}: there already; --overwrite replaces it")
         if not path.parent.is_dir():
             raise click.UsageError(f"--output {path}: the folder {path.parent} is not there")
 
 
-def _file(spec: str) -> tuple[Path, str]:
+def file_of(spec: str) -> tuple[Path, str]:
     """`FILE`, its ending says the format; or `FORMAT=FILE`."""
     before, sign, after = spec.partition("=")
+    if "-" in (spec, after):
+        raise click.UsageError(f"--output {spec}: what goes to standard output is chosen with --format")
     if sign and after and before in FORMATS:
         return Path(after), before
     format_ = SUFFIXES.get(Path(spec).suffix.lower())
@@ -129,9 +164,16 @@ def _file(spec: str) -> tuple[Path, str]:
 def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes beside `path`, mode 0600, and puts the file in place in one step; never half a file.
 
-    Raises UsageError where something stands there already (without `overwrite`) or the system refuses.
+    A device or a pipe is written into. Raises UsageError where something stands there already (without `overwrite`)
+    or the system refuses.
     """
+    import tempfile
+
     try:
+        if is_device(path):
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as device:
+                device.write(text)
+            return
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -148,6 +190,12 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
         raise click.UsageError(f"--output {path}: {why.strerror or why}") from None
 
 
+def is_device(path: Path) -> bool:
+    """/dev/stdout, a terminal, a named pipe: nothing that a file may take the place of."""
+    stream = str(path) in ("/dev/stdout", "/dev/stderr") or str(path.parent) in ("/dev/fd", "/proc/self/fd")
+    return stream or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 def _place(aside: Path, path: Path, overwrite: bool) -> None:
     if overwrite:
         aside.replace(path)
@@ -162,8 +210,13 @@ def _place(aside: Path, path: Path, overwrite: bool) -> None:
         aside.replace(path)
 
 
-def print_text(text: str, stream: TextIO) -> None:
-    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right."""
+def print_text(text: str, stream: TextIO | None) -> None:
+    """Prints, whatever the stream's encoding can hold; a closed pipe is the reader's good right, and so is no stream.
+
+    Raises OSError where there is no room.
+    """
+    if stream is None:  # standard output was closed before we began
+        return
     encoding = stream.encoding or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
@@ -173,24 +226,16 @@ def print_text(text: str, stream: TextIO) -> None:
         silence(stream)
 
 
-def silence(stream: TextIO) -> None:
-    """Points a broken stream to nowhere, so that the interpreter's own flush at the end stays quiet."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def wants_color(chosen: bool | None, stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_color(chosen: bool | None, stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """--color decides; else NO_COLOR (any value but empty), TERM=dumb, and whether the stream is a terminal."""
     if chosen is not None:
         return chosen
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and _is_terminal(stream)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 
@@ -217,4 +262,40 @@ _DECORATORS: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("--quiet", "-q", is_flag=True, help="Three lines only."),
     click.option("--verbose", "-v", count=True, help="Show the dialogue; -vv: everything seen."),
+)
+
+_MONITOR: Sequence[Callable[[Any], Any]] = (
+    click.option(
+        "--warning",
+        "-w",
+        "warn_seconds",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="nagios: slower is WARNING.",
+    ),
+    click.option(
+        "--critical",
+        "-c",
+        "crit_seconds",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="nagios: slower is CRITICAL.",
+    ),
+    click.option(
+        "--warning-days",
+        "warn_days",
+        type=click.IntRange(0),
+        default=30,
+        show_default=True,
+        help="nagios: WARNING where the certificate ends sooner.",
+    ),
+    click.option(
+        "--critical-days",
+        "crit_days",
+        type=click.IntRange(0),
+        default=7,
+        show_default=True,
+        help="nagios: CRITICAL where it ends sooner.",
+    ),
+    click.option("--name-mailbox", "users", is_flag=True, help="prometheus: the mailbox as a label."),
 )

@@ -60,6 +60,18 @@ def _refuse(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         )
 
 
+def no_more_arguments(ctx: click.Context) -> None:
+    """Refuses what stands behind the last argument, without repeating it: click would print it, and it may be a
+    password. The command needs `allow_extra_args`. Raises UsageError."""
+    if ctx.args:
+        raise click.UsageError(
+            f"One argument too many, not repeated here. A secret is never an argument: it would stand in the process "
+            f"list and in the shell's history. Leave it out for a hidden prompt, or use {secrets.ELSEWHERE}. "
+            "If a secret was just typed there, treat it as known to others.",
+            ctx,
+        )
+
+
 def _option(*names: str, **more: Any) -> Callable[[F], F]:
     return click.option(*names, expose_value=False, callback=_keep, **more)
 

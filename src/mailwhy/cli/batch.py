@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,11 +23,15 @@ from ..knowledge import load
 from ..ledger import Ledger, is_loopback
 from ..model import Account, Exit, Kind, Knowledge, Notice, Outcome, Target, Verdict
 from ..report import json as report
+from ..report.words import SAID
 from ..secrets import Environment, NoSecretError, Taken
 from ..targets import BadServerError, parse_server
-from ._options import as_of_option, kind_option, protocols
-from ._output import write_file
-from .check import _cloud, _targets, _way, detour, server
+from ._documents import of_many, write_documents
+from ._options import as_of_option, ca_file, complete_cloud, complete_protocols, kind_option, protocols, seconds
+from ._output import Output, refuse_existing, write_file
+from ._secret import no_more_arguments
+from ._signals import end_like_ctrl_c
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..probe import Way
@@ -37,25 +41,45 @@ SOURCES = {"password_file": "file", "password_command": "command", "keyring_serv
 SAFE_LOGIN = re.compile(r"[^\W_][\w.+@=~-]*")  # what may stand for {login} in a path or a command
 
 
-@click.command("batch", epilog="Exit: that of the worst result (1 refused, 3 could not find out, 0 works).")
+@click.command(
+    "batch",
+    epilog="Exit: that of the worst result (1 refused, 3 could not find out, 0 works).",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("list_", metavar="LIST", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--results", type=click.Path(path_type=Path), help="Where results go (default: LIST.results.jsonl).")
 @click.option("--resume", is_flag=True, help="Go on with the results that are there; nothing is tested twice.")
 @click.option(
     "--remediation", type=click.Path(path_type=Path), help="Write a PowerShell script: look, ask, change, undo."
 )
+@click.option(
+    "--output",
+    "-o",
+    multiple=True,
+    metavar="[FORMAT=]FILE",
+    help="Also one report of all: html, markdown, csv, junit, prometheus, json. Several times.",
+)
+@click.option("--overwrite", is_flag=True, help="Let --output and --remediation replace files that are there.")
 @click.option("--password-file", metavar="PATH", help="For rows that name no source; {login} stands for the login.")
 @click.option("--password-command", metavar="CMD", help="The same with a command, run without a shell.")
 @click.option("--keyring-service", metavar="NAME", help="The same with the system's keyring.")
-@click.option("--only", type=protocols, metavar="PROTOCOLS", help="Test only these: smtp,imap,pop.")
+@click.option(
+    "--only",
+    type=protocols,
+    shell_complete=complete_protocols,
+    metavar="PROTOCOLS",
+    help="Test only these: smtp,imap,pop.",
+)
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
 @click.option(
-    "--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can."
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from the address where it can.",
 )
 @click.option("--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own.")
 @click.option("--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address.")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage.")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option("--timeout", type=seconds(0.1, 600), metavar="SECONDS", help="Seconds for each stage.")
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--parallel", type=click.IntRange(1, 200), default=10, show_default=True, help="Checks at the same time.")
 @click.option("--per-server", type=click.IntRange(1, 200), default=4, show_default=True, help="... to one server.")
 @click.option(
@@ -88,6 +112,10 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     Columns: address; login, from, server, cloud, only, credential; and where the secret is: password-file,
     password-command, password-variable, keyring. A password column works, with a warning.
     """
+    no_more_arguments(ctx)
+    files = tuple(of_many(spec) for spec in given["output"])
+    script = [(given["remediation"], "ps1")] if given["remediation"] else []
+    refuse_existing(Output(files=(*files, *script), overwrite=given["overwrite"]))
     plan = Plan(ctx, list_, given, load())
     try:
         found = batch.survey(list_, plan.wrong)
@@ -101,8 +129,10 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     except OSError as why:
         raise Broken(f"The results cannot be written any more ({why.strerror}): stopped. --resume goes on.") from None
     _sum_up(tally, plan, found.rows, path)
+    write_documents(files, path, plan.knowledge, overwrite=given["overwrite"])
     if given["remediation"]:
-        write_file(given["remediation"], "".join(remedy.script(lambda: records(path), path.name)))
+        text = "".join(remedy.script(lambda: records(path), path.name))
+        write_file(given["remediation"], text, overwrite=given["overwrite"])
         click.echo(f"{given['remediation']}: read it, then run it yourself; it asks before every change.", err=True)
     ctx.exit(exit_ or tally.exit)
 
@@ -123,7 +153,7 @@ class Plan:
         self.knowledge = knowledge
         self.environment = Environment()
         self.environment.claim(*secrets.VARIABLES.values())
-        self.way: Way = _way({"family": None, "source": None, "ehlo": None, **given})
+        self.way: Way = way_of(given)
         self.sources = [name for name in SOURCES if given[name]]
         if len(self.sources) > 1:
             raise click.UsageError("Give one of --password-file, --password-command and --keyring-service.", self.ctx)
@@ -143,8 +173,8 @@ class Plan:
     def targets(self, row: Row) -> tuple[Target, ...]:
         """The servers of a row. Raises BadParameter or BadServerError."""
         servers = tuple(parse_server(text) for text in row.servers) or self.given["servers"]
-        cloud = _cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
-        return _targets(servers, row.only or self.given["only"], cloud, self.knowledge)
+        cloud = cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge)
+        return targets_of(servers, row.only or self.given["only"], cloud, self.knowledge)
 
     def accept(self, found: batch.rows.Survey) -> None:
         """Refuses a list with mistakes, or that looks stolen; says what is odd. Raises UsageError."""
@@ -215,7 +245,7 @@ class Plan:
             sender=row.sender or row.address,
             kind=kind,
             targets=self.targets(row),
-            cloud=_cloud(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
+            cloud=cloud_of(row.cloud or self.given["cloud"], Account(row.login), self.knowledge),
             way=self.way,
             insist=self.given["insist"],
             asked=row.only or self.given["only"] or (),
@@ -251,7 +281,7 @@ def _run(plan: Plan, results: Results, total: int) -> Exit | None:
                 click.echo(json.dumps({"row": row.number, **record}, separators=(",", ":")))
             show()
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_like_ctrl_c()
         try:
             asyncio.run(
                 batch.run(
@@ -303,16 +333,20 @@ def _progress(total: int, tally: Tally, quiet: bool) -> Iterator[Callable[[], No
 
 
 def _counts(tally: Tally) -> str:
-    return ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in tally.verdicts.most_common())
+    said: Counter[str] = Counter()
+    for verdict, count in tally.verdicts.items():
+        said[SAID[Verdict(verdict)]] += count
+    return ", ".join(f"{count} {words}" for words, count in said.most_common())
 
 
 def _sum_up(tally: Tally, plan: Plan, total: int, path: Path) -> None:
-    """The result by cause, the commonest first."""
+    """The result by cause, the commonest first; a cause that is not the only one possible is only the likeliest."""
     out_json = plan.given["format_"] == "json"
     click.echo(f"{tally.done} of {total} mailboxes: {_counts(tally) or 'none tested'}. Results: {path}", err=out_json)
     for (group, verdict), count in tally.groups.most_common():
         cause = plan.knowledge.cause(group)
-        words = f"{cause.title} ({group}, {verdict})" if cause else verdict.replace("_", " ")
+        likely = "most likely: " if verdict == Verdict.NARROWED else ""
+        words = f"{likely}{cause.title} ({group})" if cause else SAID[Verdict(verdict)]
         click.echo(f"{count:>7}  {words}", err=out_json)
     for tenant, count in tally.stopped.items():
         click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from ..knowledge import handbook, load
 from ..model import Cause, Exit, Knowledge
 from ..report import page
 from ..signs import Signs, squash
+from ._options import HINTS, complete_cause
 
 # first part of the id -> heading; the order is the order of the list
 GROUPS: dict[str, str] = {
@@ -34,18 +34,22 @@ FORMATS = ("human", "markdown", "json")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("cause_id", metavar="[ID]", required=False)
+@click.argument("cause_id", metavar="[ID]", required=False, shell_complete=complete_cause)
 @click.option("--search", metavar="TEXT", help="Only pages that speak of TEXT; a pasted server reply finds its pages.")
+@click.option("--facts", is_flag=True, help="List what can be told with --fact, and what it means.")
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), default="human", show_default=True, help="How to show."
 )
-def command(cause_id: str | None, search: str | None, format_: str) -> None:
+def command(cause_id: str | None, search: str | None, facts: bool, format_: str) -> None:
     """Browse the handbook of causes: why a sign-in fails, and what opens it.
 
     Without ID it lists all pages. ID is a cause's id or one of its aliases.
     """
-    if cause_id is not None and search is not None:
-        raise click.UsageError("give an ID or --search, not both")
+    if (cause_id is not None) + (search is not None) + facts > 1:
+        raise click.UsageError("give one of ID, --search and --facts")
+    if facts:
+        click.echo(_facts(load(), format_), nl=False)
+        return
     pages = handbook()
     if cause_id is not None:
         click.echo(_page(_named(cause_id, pages), format_), nl=False)
@@ -59,12 +63,26 @@ def command(cause_id: str | None, search: str | None, format_: str) -> None:
     click.echo(_listing(chosen, format_, grouped=search is None), nl=False)
 
 
+def _facts(knowledge: Knowledge, format_: str) -> str:
+    """The facts that only a person can know, with their meaning; as JSON every declared one."""
+    if format_ == "json":
+        return json.dumps({"facts": dict(knowledge.facts)}, indent=2, ensure_ascii=False) + "\n"
+    hints = {name.replace("*", "NUMBER"): text for name, text in knowledge.facts.items() if name.startswith(HINTS)}
+    if format_ == "markdown":
+        return "\n".join(["| fact | meaning |", "|---|---|", *(f"| `{n}` | {t} |" for n, t in hints.items())]) + "\n"
+    wide = max(map(len, hints)) + 2
+    lines = [f"{name:<{wide}}{text}" for name, text in hints.items()]
+    return "\n".join([*lines, "", "mailwhy check ADDRESS --fact NAME uses one; --format json lists all names."]) + "\n"
+
+
 def _named(name: str, pages: Mapping[str, Cause]) -> Cause:
     """The page with this id or alias, in any case. UsageError (exit 2) with suggestions otherwise."""
     names = {each.casefold(): cause for cause in pages.values() for each in (cause.id, *cause.aliases)}
     wanted = name.strip().casefold()
     if wanted in names:
         return names[wanted]
+    import difflib
+
     inside = [each for each in names if len(wanted) > 2 and wanted in each]
     close = dict.fromkeys([*inside, *difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)])
     hint = f" Did you mean {' or '.join(list(close)[:3])}?" if close else ""

@@ -4,156 +4,201 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from ..diagnose import consumer_cloud
 from ..knowledge import load
-from ..model import Account, Exit, Kind, Knowledge, Outcome, Protocol, Target
-from ..targets import BadServerError, of_cloud, parse_server
-from ._options import as_of_option, facts_option, kind_option, protocols
-from ._output import Output, output_options
-from ._secret import secret_options, take
+from ..model import Account, Attempt, Exit, Kind, Outcome, Target
+from ._dns import resolver_option
+from ._names import with_names
+from ._options import (
+    as_of_option,
+    ca_file,
+    complete_cloud,
+    complete_protocols,
+    duration,
+    facts_option,
+    helo,
+    kind_option,
+    one_line,
+    protocols,
+    seconds,
+    source,
+)
+from ._output import Output, monitor_options, output_options
+from ._secret import no_more_arguments, secret_options, take
+from ._signals import end_like_ctrl_c
+from ._where import cloud_of, detour, server, targets_of, way_of
 
 if TYPE_CHECKING:
-    from ..net import Way
     from ..run import Check
+    from ..waiting import Start, Waiting
+
+SOONEST = 30.0  # seconds between two checks of --until-pass: settings act within minutes, and servers count
 
 
-def server(text: str) -> Target:
-    """`smtp=HOST:PORT/starttls` as a Target."""
-    try:
-        return parse_server(text)
-    except BadServerError as why:
-        raise click.BadParameter(str(why)) from None
-
-
-def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    """curl's `HOST:PORT:ADDRESS:PORT`, IPv6 in brackets."""
-    host = r"(\[[^\]]+\]|[^:\[\]]+)"
-    found = re.fullmatch(rf"{host}:(\d+):{host}:(\d+)", text)
-    if not found:
-        raise click.BadParameter(f"{text!r}: write it as HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
-    return (found[1].strip("[]"), int(found[2])), (found[3].strip("[]"), int(found[4]))
-
-
-@click.command("check", epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.")
-@click.argument("address")
-@click.option("--login", "--auth-user", help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).")
-@click.option("--from", "sender", help="The address that sends, where it is not ADDRESS.")
+@click.command(
+    "check",
+    epilog="Exit: 0 works, 1 refused, 2 usage, 3 could not find out, 130 cancelled.",
+    context_settings={"allow_extra_args": True},
+)
+@click.argument("address", type=one_line)
+@click.option(
+    "--login",
+    "--auth-user",
+    type=one_line,
+    metavar="NAME",
+    help="The name that signs in, where it is not ADDRESS (a delegate, a UPN).",
+)
+@click.option(
+    "--from", "sender", type=one_line, metavar="ADDRESS", help="The address that sends, where it is not ADDRESS."
+)
 @click.option(
     "--only",
     type=protocols,
+    shell_complete=complete_protocols,
     metavar="PROTOCOLS",
     help="Test only these, and each whatever the others say: smtp,imap,pop.",
 )
 @click.option("--all", "insist", is_flag=True, help="Sign in over IMAP and POP even where SMTP refused the password.")
-@click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.")
+@click.option(
+    "--cloud",
+    shell_complete=complete_cloud,
+    help="worldwide, gcc-high, dod, china, consumer or hve; follows from ADDRESS where it can.",
+)
 @click.option(
     "--server", "servers", type=server, metavar="SERVER", multiple=True, help="A server of your own. Several times."
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
-@click.option("--ca-file", "--cacert", type=click.Path(exists=True, dir_okay=False), help="Trust this CA (PEM).")
+@click.option(
+    "--timeout",
+    "-t",
+    type=seconds(0.1, 600),
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
+)
+@click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
-@click.option("--source", "--interface", help="Connect from this local address.")
+@click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
 )
-@click.option("--ehlo", "--helo", help="The name in EHLO (default: an address literal, which Exchange accepts).")
+@click.option(
+    "--ehlo",
+    "--helo",
+    type=helo,
+    metavar="NAME",
+    help="The name in EHLO (default: an address literal, which Exchange accepts).",
+)
+@click.option(
+    "--send-to",
+    is_flag=False,
+    flag_value="",
+    metavar="[RECIPIENT]",
+    help="Then send one marked message, to yourself or RECIPIENT; takes one more sign-in.",
+)
+@resolver_option
 @kind_option
 @as_of_option
 @facts_option
 @click.option("--force", is_flag=True, help="Sign in although earlier refusals say not to. Risks a lock-out.")
+@click.option("--until-pass", is_flag=True, help="Check again until it passes, as long as no refusal forbids it.")
+@click.option("--every", type=duration, metavar="TIME", default="5m", show_default=True, help="... so often (30s, 5m).")
+@click.option("--max", "most", type=duration, metavar="TIME", default="2h", show_default=True, help="... so long.")
 @secret_options
 @output_options
+@monitor_options
 @click.pass_context
 def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -> None:
     """Sign in as ADDRESS over SMTP, IMAP and POP, once each, and say why it fails.
 
     The password comes from a hidden prompt, or from --password-stdin, --password-file, --password-command,
-    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail.
+    MAILWHY_PASSWORD or --keyring; never from the command line. Nothing is sent as mail, unless --send-to asks for it:
+    Exchange tells only after a message whether the account may send as this sender, and whether it is over a limit.
     """
+    no_more_arguments(ctx)
+    refuse_odd_pace(ctx, given)
     knowledge = load()
     kind = Kind(given["credential"] or "password")
     account = Account(given["login"] or address, address, given["sender"] or address)
-    cloud = _cloud(given["cloud"], account, knowledge)
-    targets = _targets(given["servers"], given["only"], cloud, knowledge)
-    way = _way(given)
+    cloud = cloud_of(given["cloud"], account, knowledge)
+    targets = targets_of(given["servers"], given["only"], cloud, knowledge)
+    way = way_of(given)
+    send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)
     from ..ledger import Ledger
     from ..run import Check
 
-    run = Check(
-        account,
-        ready.secret,
-        kind=kind,
-        targets=targets,
-        cloud=cloud,
-        way=way,
-        insist=given["insist"] or given["only"] is not None,
-        asked=given["only"] or (),
-        as_of=given["as_of"],
-        facts=(*given["facts"], *ready.facts),
-        ledger=Ledger(),
-        force=given["force"],
-        on_step=output.live(),
-        knowledge=knowledge,
-    )
-    outcome = perform(run)
+    def start(again: Sequence[Target] | None = None, others: Sequence[Attempt] = ()) -> Check:
+        return Check(
+            account,
+            ready.secret,
+            kind=kind,
+            targets=targets if again is None else again,
+            cloud=cloud,
+            way=way,
+            insist=given["insist"] or given["only"] is not None,
+            asked=given["only"] or (),
+            as_of=given["as_of"],
+            facts=(*given["facts"], *ready.facts),
+            ledger=Ledger(),
+            force=given["force"],
+            send_to=send_to,
+            on_step=output.live() if again is None else None,
+            knowledge=knowledge,
+            others=others,
+        )
+
+    outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
+    outcome = with_names(outcome, given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
 
 
-def perform(run: Check) -> Outcome:
+def refuse_odd_pace(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Before a password is asked for: what --until-pass does not go with. Raises UsageError."""
+    typed = [name for name in ("every", "most") if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if typed and not given["until_pass"]:
+        raise click.UsageError("--every and --max belong to --until-pass", ctx)
+    if given["until_pass"] and given["every"] < SOONEST:
+        raise click.BadParameter(f"at least {SOONEST:g} s", ctx, param_hint="--every")
+    if given["until_pass"] and given["force"]:
+        raise click.UsageError("--until-pass and --force: a forced sign-in is made once, not again and again", ctx)
+    if given["until_pass"] and given["send_to"] is not None:
+        raise click.UsageError("--until-pass and --send-to: a message is sent once, not again and again", ctx)
+
+
+def recipient_of(given: str | None, account: Account) -> str | None:
+    """Whom the message of --send-to goes to: the account's own address where none is named. Raises BadParameter."""
+    if given is None:
+        return None
+    recipient = given or account.mailbox or ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", recipient):
+        raise click.BadParameter(f"{recipient!r} is not an address", param_hint="--send-to")
+    return recipient
+
+
+def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
+    """The checks of `--until-pass`, told on standard error unless -q was said."""
+    from ..waiting import Waiting
+
+    def say(line: str) -> None:
+        if output.verbosity >= 0:
+            click.echo(line, err=True)
+
+    return Waiting(start, every=given["every"], most=given["most"], asked=given["only"] or (), say=say)
+
+
+def perform(run: Check | Waiting) -> Outcome:
     """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130."""
     import asyncio
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_like_ctrl_c()
     try:
         asyncio.run(run.go())
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)
     return run.outcome()
-
-
-def _cloud(named: str | None, account: Account, knowledge: Knowledge) -> str:
-    if named and named not in knowledge.clouds:
-        raise click.BadParameter(f"{named!r}: known clouds are {', '.join(knowledge.clouds)}", param_hint="--cloud")
-    return named or consumer_cloud(account.login or "", knowledge) or "worldwide"
-
-
-def _targets(
-    servers: tuple[Target, ...], only: tuple[Protocol, ...] | None, cloud: str, knowledge: Knowledge
-) -> tuple[Target, ...]:
-    """The named servers and no others, or the cloud's; in the order of the protocols."""
-    wanted = only or tuple(Protocol)
-    named = {target.protocol: target for target in servers}
-    if len(named) < len(servers):
-        raise click.BadParameter("name one server a protocol", param_hint="--server")
-    found = tuple(named[p] for p in wanted if p in named) if servers else of_cloud(knowledge.clouds[cloud], wanted)
-    if not found:
-        where = "the servers of --server" if servers else f"the cloud {cloud}"
-        raise click.BadParameter(f"{where} and --only {','.join(wanted)} have nothing in common", param_hint="--only")
-    return found
-
-
-def _way(given: dict[str, Any]) -> Way:
-    import socket
-
-    from ..net import Timeouts, Way
-
-    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-    changes: dict[str, Any] = {
-        "connect_to": dict(given["connect_to"]),
-        "family": families[given["family"]],
-        "source": given["source"],
-        "ca_file": given["ca_file"],
-    }
-    if given["ehlo"]:
-        changes["ehlo"] = given["ehlo"]
-    if given["timeout"]:
-        changes["timeouts"] = Timeouts.all(given["timeout"])
-    return Way(**changes)

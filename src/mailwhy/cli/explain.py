@@ -35,11 +35,14 @@ END = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
 def command(ctx: click.Context, /, text: str | None, path: str | None, output: Output, **given: Any) -> None:
     """Say what a pasted reply, log or traceback means. Offline.
 
-    TEXT is what you have: the server's reply, a log, a stack trace, a JSON report of check. Without TEXT it is read
-    from standard input. Passwords and tokens in it are never shown.
+    TEXT is what you have: the server's reply, a log, a stack trace, a JSON report of check, or the name of a file that
+    holds it. Without TEXT it is read from standard input. Passwords and tokens in it are never shown.
     """
     if text is not None and path is not None:
         raise click.UsageError("give TEXT or --file, not both")
+    if text is not None and _names_a_file(text):
+        click.echo(f"Reading the file {text}.", err=True)
+        text, path = None, text
     from .. import run
     from ..knowledge import load
 
@@ -54,6 +57,14 @@ def command(ctx: click.Context, /, text: str | None, path: str | None, output: O
     )
     output.write(outcome, load())
     ctx.exit(int(outcome.exit))
+
+
+def _names_a_file(text: str) -> bool:
+    """No reply is the path of a file that is there: who writes one means what is in it."""
+    try:
+        return text != "-" and Path(text).exists()
+    except (OSError, ValueError):  # too long for a path, or a NUL in it
+        return False
 
 
 def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:

@@ -24,6 +24,7 @@ from ..mock.servers import LISTENERS, LOOPBACK, Servers, serve
 from ..mock.settings import BadSettingError, parse
 from ..mock.world import World
 from ..model import Exit, Protocol, Tls
+from ._options import seconds
 
 DEFAULT_TLS = {Protocol.SMTP: Tls.STARTTLS, Protocol.IMAP: Tls.IMPLICIT, Protocol.POP: Tls.IMPLICIT}
 STEP = 10  # ports between two front ends with --port-base
@@ -42,13 +43,31 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="org.…, or ADDRESS:mailbox.… / ADDRESS:user.…"
 )
 @click.option("--as-of", callback=_day, metavar="DATE", help="The day on which everything happens (today).")
-@click.option("--delay", default=0.0, metavar="SECONDS", help="Wait before a refusal; the real one takes about 5.")
+@click.option(
+    "--delay",
+    type=seconds(0, 600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait before a refusal; the real one takes about 5.",
+)
 @click.option("--listen", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="The address to listen on.")
-@click.option("--port-base", type=int, metavar="PORT", help="Fixed ports: this one and those after it.")
-@click.option("--smtp-port", type=int, metavar="PORT", help="A fixed port for SMTP with STARTTLS.")
-@click.option("--imap-port", type=int, metavar="PORT", help="A fixed port for IMAP with implicit TLS.")
-@click.option("--pop-port", type=int, metavar="PORT", help="A fixed port for POP with implicit TLS.")
-@click.option("--control-port", default=0, metavar="PORT", help="The port of the control interface (any free one).")
+@click.option(
+    "--port-base", type=click.IntRange(1, 65535), metavar="PORT", help="Fixed ports: this one and those after it."
+)
+@click.option("--smtp-port", type=click.IntRange(1, 65535), metavar="PORT", help="A fixed port for SMTP with STARTTLS.")
+@click.option(
+    "--imap-port", type=click.IntRange(1, 65535), metavar="PORT", help="A fixed port for IMAP with implicit TLS."
+)
+@click.option(
+    "--pop-port", type=click.IntRange(1, 65535), metavar="PORT", help="A fixed port for POP with implicit TLS."
+)
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="The port of the control interface (any free one).",
+)
 @click.option("--ca-file", type=click.Path(path_type=Path), help="Where to write the CA's certificate.")
 @click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Write ports and accounts here, as JSON, when ready."
@@ -80,6 +99,7 @@ def command(
         world = World([*builtin(), *(read(path) for path in files)], as_of=as_of)
         for each in settings:
             world.change(*parse(each))
+        world.keep()
         recordings = read_recording(replay) if replay else ()
     except (BadTenantError, BadSettingError, BadRecordingError) as why:
         raise click.UsageError(str(why)) from None
@@ -98,7 +118,7 @@ def command(
             world=world, host=listen, ports=ports, delay=delay, ca_file=ca_file, recordings=recordings
         ) as servers:
             stop = _stop_by_signal()
-            control = Control(world, lambda: lines.ready(servers, url))
+            control = Control(world, lambda: lines.ready(servers, url), servers.reset)
             url = await control.start(listen, control_port)
             try:
                 _tell(servers, url, as_json, ready_file)
@@ -157,6 +177,9 @@ def _ports(
 ) -> list[dict[tuple[Protocol, Tls], int]]:
     ports: list[dict[tuple[Protocol, Tls], int]] = [{} for _ in range(max(1, fronts))]
     if base is not None:
+        last = base + STEP * (len(ports) - 1) + len(LISTENERS) - 1
+        if last > 65535:
+            raise click.UsageError(f"--port-base {base}: the last port would be {last}; there are 65535")
         for number, each in enumerate(ports):
             each.update({key: base + STEP * number + place for place, key in enumerate(LISTENERS)})
     for protocol, port in singles.items():

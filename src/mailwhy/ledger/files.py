@@ -15,8 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
-
 from ..model import Judged, Notice, NotPlainError, Protocol, from_plain, to_plain
 from .rule import (
     CAREFUL_LIMIT,
@@ -42,7 +40,17 @@ T = TypeVar("T")
 
 def state_home() -> Path:
     """Where the state is kept: MAILWHY_STATE_DIR, or the platform's place."""
-    return Path(os.environ.get("MAILWHY_STATE_DIR") or platformdirs.user_state_dir("mailwhy", appauthor=False))
+    if named := os.environ.get("MAILWHY_STATE_DIR"):
+        return Path(named)
+    home, base = Path(os.environ.get("HOME", "")), Path(os.environ.get("XDG_STATE_HOME", ""))
+    if sys.platform == "linux" and home.is_absolute():  # as platformdirs says; importing it costs 5 ms
+        return (base if base.is_absolute() else home / ".local" / "state") / "mailwhy"
+    import platformdirs
+
+    try:
+        return Path(platformdirs.user_state_dir("mailwhy", appauthor=False))
+    except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers
+        return Path("no-home")  # relative, which `_locked` refuses
 
 
 class Ledger:
@@ -190,14 +198,20 @@ class Ledger:
         book = _parse(raw)
         if book is not None:
             return aged(book, now), True
+        aside = path.with_suffix(".damaged")
+        again = _is_fresh(aside)
         with contextlib.suppress(OSError):
-            path.replace(path.with_suffix(".damaged"))
+            path.replace(aside)
+            os.utime(aside)
         self._say(
             "ledger.damaged",
             f"The ledger of {blank.login} was damaged and is set aside: what it remembered is not known, so one "
             "refused sign-in within the next hour is the limit.",
         )
-        return replace(blank, careful_until=iso(now + WINDOW)), False
+        lost = Entry(
+            secrets.token_hex(8), iso(now), Protocol.SMTP, UNDER_WAY, ""
+        )  # the one that damage allows is spent
+        return replace(blank, careful_until=iso(now + WINDOW), entries=(lost,) if again else ()), False
 
     def _save(self, name: str, book: Book) -> None:
         path = self.folder / f"{name}.json"
@@ -253,6 +267,14 @@ def _parse(raw: bytes) -> Book | None:
     except (ValueError, NotPlainError, RecursionError):
         return None
     return book
+
+
+def _is_fresh(path: Path) -> bool:
+    """Was this file set aside within the last hour, by the system's clock?"""
+    try:
+        return abs(time.time() - path.stat().st_mtime) < WINDOW.total_seconds()
+    except OSError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

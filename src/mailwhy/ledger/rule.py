@@ -22,7 +22,7 @@ UNDER_WAY = "under_way"
 class SignIn:
     """What is about to be sent, and where.
 
-    host      the server's name; `address` the one that was dialled, where known (loopback is exempt)
+    host      the server's name; `address` the one that was dialled, where known
     cloud     the id of the Microsoft cloud that the host belongs to, or None: all its hosts know the same account
     careful   the cloud locks early
     """
@@ -42,8 +42,12 @@ class SignIn:
 
     @property
     def exempt(self) -> bool:
-        """Nobody is locked out on this machine's own loopback."""
-        return is_loopback(self.address or self.host)
+        """Nobody is locked out on this machine's own loopback.
+
+        Both must be loopback, the name and what was dialled: a tunnel or a local proxy behind `--connect-to`, or
+        behind an entry in the hosts file, is dialled on loopback and leads to the real account.
+        """
+        return is_loopback(self.host) and is_loopback(self.address or self.host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,16 +22,28 @@ from .settings import BadSettingError
 from .world import World
 
 MAX_BODY = 1024 * 1024
-STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large"}
+PATIENCE = 10.0  # seconds for one request
+STATUS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    411: "Length Required",
+    413: "Content Too Large",
+    431: "Request Header Fields Too Large",
+}
 
 
 class Control:
-    """Answers requests about one world. `about` is what GET / shows."""
+    """Answers requests about one world. `about` is what GET / shows; `reset` what POST /reset does."""
 
-    def __init__(self, world: World, about: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, world: World, about: Callable[[], Mapping[str, Any]], reset: Callable[[], None]) -> None:
         self._world = world
         self._about = about
+        self._reset = reset
         self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, host: str, port: int = 0) -> str:
         """Listens; the address as a URL."""
@@ -39,14 +52,17 @@ class Control:
         return f"http://{f'[{name[0]}]' if ':' in name[0] else name[0]}:{name[1]}"
 
     async def stop(self) -> None:
-        """Closes the listener."""
+        """Closes the listener and cuts what is connected."""
         if self._server:
             self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
             await self._server.wait_closed()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            async with asyncio.timeout(10):
+        self._writers.add(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
                 status, body = await self._request(reader)
                 data = json.dumps(body, indent=1).encode() + b"\n"
                 head = (
@@ -55,22 +71,30 @@ class Control:
                 )
                 writer.write(head.encode() + data)
                 await writer.drain()
+        self._writers.discard(writer)
         writer.close()
 
     async def _request(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        except asyncio.LimitOverrunError:
+            return 431, {"error": "the header is too long"}
         method, _, rest = head[0].partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         if "origin" in headers:  # a page in a browser has no business here
-            return 400, {"error": "requests of web pages are not answered"}
+            return 403, {"error": "requests of web pages are not answered"}
+        if not near(headers.get("host", "localhost")):
+            return 403, {"error": "ask by address, as localhost, or by a name without dots: not under a public name"}
         size = headers.get("content-length", "0")
-        if not size.isdigit() or int(size) > MAX_BODY:
-            return 413, {"error": "the body is too long"}
+        if "transfer-encoding" in headers:
+            return 411, {"error": "send the body whole, with Content-Length"}
+        if not (size.isascii() and size.isdigit()) or len(size) > 7 or int(size) > MAX_BODY:
+            return 413, {"error": f"the body is too long: at most {MAX_BODY} octets"}
         raw = await reader.readexactly(int(size))
         try:
             data = json.loads(raw) if raw else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return 400, {"error": "the body is not JSON"}
         return self.answer(method, path, data)
 
@@ -92,7 +116,7 @@ class Control:
         if method != "POST":
             return 405, {"error": f"{path} is for POST"}
         if path == "/reset":
-            world.reset()
+            self._reset()
             return 200, {}
         try:
             if path == "/fault":
@@ -104,6 +128,21 @@ class Control:
         except (KeyError, AttributeError, TypeError):
             return 400, {"error": 'expected {"scope": "...", "name": "...", "value": ...}'}
         return 200, {}
+
+
+def near(host: str) -> bool:
+    """Was this machine asked for under a name that no stranger can own?
+
+    A web page can have its own name point at this machine (DNS rebinding), and its browser then takes us for the
+    page's own server; but it has to ask by that name. Addresses, localhost, names without a dot (containers) are ours.
+    """
+    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        name = name.lower().rstrip(".")
+        return bool(name) and ("." not in name or name.endswith(".localhost"))
+    return True
 
 
 def message(mail: Any) -> dict[str, Any]:

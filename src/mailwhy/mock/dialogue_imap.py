@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator
 from ..model import Kind, Stage
 from .imap_args import LITERAL, BadArgumentsError, Text, Token, text, tokens
 from .imap_mail import Mailbox
-from .session import Session, unbase64, xoauth2
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
+from .session import UNKNOWN, Session, unbase64, xoauth2
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -34,7 +34,8 @@ ASSUMED = {
     "noop": "OK NOOP completed.",
     "id": '* ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")',
 }
-MAX_LITERAL = 64 * 1024 * 1024
+MAX_LITERALS = 64 * 1024 * 1024  # octets in one command; before the sign-in only a name and a secret can come
+MAX_LITERALS_BEFORE = 64 * 1024
 
 
 class Imap:
@@ -64,40 +65,36 @@ class Imap:
             return
         yield say(f"* OK {it.front.imap_greeting}{it.front.encoded}", Stage.GREETING)
         while True:
-            parts = yield from self.read()
-            if parts is None:
-                return
-            if (yield from self.command(parts)):
+            line = yield READ_LINE
+            more = None if line is None else (yield from self.literals(line))
+            if line is None or more is None or (yield from self.command(line, more)):
                 return
 
-    def read(self) -> Generator[Act, bytes | None, list[bytes | Text] | None]:
-        """One command with its literals; None when the client has closed."""
+    def literals(self, line: bytes) -> Generator[Act, bytes | None, list[bytes | Text] | None]:
+        """The literals of a command and the lines after them; None when the client has closed."""
         parts: list[bytes | Text] = []
-        while True:
-            line = yield READ_LINE
-            if line is None:
-                return None
-            parts.append(line)
-            found = LITERAL.search(line)
-            if not found or int(found["size"]) > MAX_LITERAL:
-                return parts
+        left = MAX_LITERALS if self.it.signed_in else MAX_LITERALS_BEFORE
+        while (found := LITERAL.search(line)) and (size := int(found["size"])) <= left:
+            left -= size
             if not found["plus"]:
                 yield say(ASSUMED["literal"])
-            data = yield Take(int(found["size"]))
-            if data is None:
+            data = yield Take(size)
+            after = None if data is None else (yield READ_LINE)
+            if data is None or after is None:
                 return None
-            parts.append(Text(data))
+            parts += [Text(data), after]
+            line = after
+        return parts
 
-    def command(self, parts: list[bytes | Text]) -> Part:
+    def command(self, line: bytes, more: list[bytes | Text]) -> Part:
         """Finds the command and lets it answer."""
-        line = parts[0] if isinstance(parts[0], bytes) else b""
         tag_bytes, _, rest = line.partition(b" ")
         tag = tag_bytes.decode("utf-8", "replace") or "*"
         verb, _, rest = rest.strip().partition(b" ")
         name = verb.upper().decode("latin-1")
-        self.it.heard(name[:16])
+        self.it.heard(name if name in self.always or name in self.before or name in Mailbox.COMMANDS else UNKNOWN)
         try:
-            args = tokens([rest, *parts[1:]])
+            args = tokens([rest, *more])
         except BadArgumentsError:
             yield say(f"{tag} {ARGUMENTS}")
             return False
@@ -127,7 +124,6 @@ class Imap:
             yield say(f"{tag} {answer}")
             return False
         yield say(f"{tag} {answer}\r\n{BYE_CLOSED}")
-        yield CLOSE
         return True
 
     def capability(self, tag: str, _: list[Token]) -> Part:
@@ -142,7 +138,6 @@ class Imap:
     def logout(self, tag: str, _: list[Token]) -> Part:
         """LOGOUT."""
         yield say(f"{BYE}\r\n{tag} OK LOGOUT completed.")
-        yield CLOSE
         return True
 
     def noop(self, tag: str, _: list[Token]) -> Part:
@@ -179,7 +174,10 @@ class Imap:
 
     def authenticate(self, tag: str, args: list[Token]) -> Part:
         """AUTHENTICATE PLAIN and XOAUTH2, with or without the initial response."""
-        name = text(args[0]).upper() if args and not isinstance(args[0], list) else ""
+        if not args or any(isinstance(arg, list) for arg in args):
+            yield say(f"{tag} {ARGUMENTS}", Stage.AUTH)
+            return False
+        name = text(args[0]).upper()
         if not self.it.tls or f"AUTH={name}" not in self.it.front.imap_before.split():
             yield say(f"{tag} {INVALID_STATE if not self.it.tls else 'NO AUTHENTICATE failed.'}", Stage.AUTH)
             return False

@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import Callable, Generator
 
 from ..model import Kind, Stage
-from .session import Session, unbase64, xoauth2
+from .imap_fetch import halves
+from .session import UNKNOWN, Session, mechanism_label, unbase64, xoauth2
 from .store import Folder, Message
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Wait
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -75,17 +76,20 @@ class Pop:
                 return
             if len(line) > MAX_COMMAND:
                 yield say(ONE_LINE, Stage.AUTH)
-                yield CLOSE
                 return
             verb, _, rest = line.partition(b" ")
             name = verb.strip().upper().decode("latin-1")
-            it.heard(f"AUTH {rest.split(b' ')[0].decode('latin-1').upper()}"[:32] if name == "AUTH" else name[:16])
+            it.heard(mechanism_label(rest) if name == "AUTH" else name if self.known(name) else UNKNOWN)
             allowed = self.before if self.inbox is None else self.after
             command = allowed.get(name)
             if command is None:
-                yield say(WRONG_STATE if name in {**self.before, **self.after} else PROTOCOL_ERROR)
+                yield say(WRONG_STATE if self.known(name) else PROTOCOL_ERROR)
             elif (yield from command([rest] if name in ("PASS", "USER") else rest.split())):
                 return
+
+    def known(self, name: str) -> bool:
+        """Is this a command, here or in another state?"""
+        return name in self.before or name in self.after
 
     def capa(self, _: list[bytes]) -> Part:
         """The list, which says nothing about the retirement (facts: imap-pop 1.2)."""
@@ -133,7 +137,6 @@ class Pop:
             return False
         if len(words) > 1 and name == "XOAUTH2":
             yield say(ONE_LINE, Stage.AUTH)
-            yield CLOSE
             return True
         line: bytes | None = words[1] if len(words) > 1 else b""
         if not line:
@@ -215,9 +218,9 @@ class Pop:
         if found is None or len(words) < 2 or not words[1].isdigit():
             yield say(ASSUMED["no such message"])
             return False
-        header, _, body = found[1].data.partition(b"\r\n\r\n")
+        header, body = halves(found[1].data)
         lines = body.splitlines(keepends=True)[: int(words[1])]
-        yield Say(b"+OK\r\n" + stuffed(header + b"\r\n\r\n" + b"".join(lines)) + b".\r\n")
+        yield Say(b"+OK\r\n" + stuffed(header + b"".join(lines)) + b".\r\n")
         return False
 
     def dele(self, words: list[bytes]) -> Part:
@@ -245,7 +248,6 @@ class Pop:
             gone = {id(self.listed[number - 1]) for number in self.deleted}
             self.inbox.messages[:] = [message for message in self.inbox.messages if id(message) not in gone]
         yield say(ASSUMED["quit"])
-        yield CLOSE
         return True
 
 

@@ -14,8 +14,8 @@ from email.utils import format_datetime
 
 from ..model import Kind, Stage
 from .front import SMTP_WORDS
-from .session import Session, unbase64, xoauth2
-from .talk import CLOSE, READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
+from .session import UNKNOWN, Session, mechanism_label, unbase64, xoauth2
+from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Take, Wait
 
 Part = Generator[Act, bytes | None, bool]  # a command; True: the session is over
 
@@ -30,9 +30,13 @@ ASSUMED = {
     "chunk": "250 2.6.0 CHUNK received OK, {octets} octets",
     "again": "503 5.5.1 Already authenticated",
     "argument": "501 5.5.4 Invalid arguments",
+    "size": "552 5.3.4 Message size exceeds fixed maximum message size",  # RFC 1870 and RFC 3463
     "queued": "250 2.0.0 OK <{id}@{server}> [Hostname={server}]",
 }
 PATH = re.compile(rb"^(?:FROM|TO):\s*<(?P<address>[^>]*)>(?P<more>.*)$", re.IGNORECASE | re.DOTALL)
+MAX_SIZE = 157286400  # octets, as EHLO says
+MAX_CHUNK_SIZE = 10  # digits
+PIECE = 64 * 1024
 OLD_TLS = ("TLSv1", "TLSv1.1")
 
 
@@ -46,6 +50,7 @@ class Smtp:
         self.sender: str | None = None
         self.recipients: list[str] = []
         self.body = bytearray()
+        self.size = 0  # octets of the message; what is beyond the limit is counted, not kept
         self.commands: dict[str, Callable[[bytes], Part]] = {
             "EHLO": self.ehlo,
             "HELO": self.helo,
@@ -72,7 +77,7 @@ class Smtp:
             name = verb.upper().decode("latin-1")
             command = self.commands.get(name)
             if command is None:
-                it.heard(name[:16])
+                it.heard(name if name in SIMPLE else UNKNOWN)
                 yield say(SIMPLE.get(name, ASSUMED["unknown"]))
             elif (yield from command(rest.strip())):
                 return
@@ -87,7 +92,6 @@ class Smtp:
             return False
         if it.tls in OLD_TLS:
             yield say(f"{TLS_TOO_OLD} [{it.front.server}]", Stage.CAPABILITIES)
-            yield CLOSE
             return True
         self.hello = True
         sixth = f"AUTH {' '.join(it.front.auth)}" if it.tls else "STARTTLS"
@@ -123,7 +127,7 @@ class Smtp:
         it = self.it
         mechanism, _, initial = rest.partition(b" ")
         name = mechanism.upper().decode("latin-1")
-        it.heard(f"AUTH {name}"[:32])
+        it.heard(mechanism_label(rest))
         if not self.hello:
             yield say("503 5.5.2 Send hello first", Stage.AUTH)
         elif it.signed_in:
@@ -193,9 +197,11 @@ class Smtp:
             yield say(f"530 5.7.57 Client not authenticated to send mail. {why}")
         elif found is None:
             yield say(ASSUMED["argument"])
+        elif announced(found["more"]) > MAX_SIZE:
+            yield say(ASSUMED["size"])
         else:
             self.sender, self.recipients = found["address"].decode("utf-8", "replace"), []
-            self.body.clear()
+            self.body, self.size = bytearray(), 0
             yield say("250 2.1.0 Sender OK")
         return False
 
@@ -231,7 +237,7 @@ class Smtp:
                 return True
             if line == b".":
                 break
-            self.body += (line[1:] if line.startswith(b".") else line) + b"\r\n"
+            self.add((line[1:] if line.startswith(b".") else line) + b"\r\n")
         yield from self.accept()
         return False
 
@@ -239,36 +245,47 @@ class Smtp:
         """BDAT: the message in chunks."""
         self.it.heard("BDAT")
         size, _, last = rest.partition(b" ")
-        if not size.isdigit():
+        if not size.isdigit() or len(size) > MAX_CHUNK_SIZE:
             yield say(ASSUMED["argument"])
             return False
-        chunk = yield Take(int(size))
-        if chunk is None:
-            return True
+        left = int(size)
+        while left:
+            piece = yield Take(min(left, PIECE))
+            if piece is None:
+                return True
+            left -= len(piece)
+            if self.recipients:
+                self.add(piece)
         if not self.recipients:
             yield say(ASSUMED["recipients"])
-            return False
-        self.body += chunk
-        if last.strip().upper() == b"LAST":
+        elif last.strip().upper() == b"LAST":
             yield from self.accept()
         else:
-            yield say(ASSUMED["chunk"].format(octets=len(chunk)))
+            yield say(ASSUMED["chunk"].format(octets=int(size)))
         return False
+
+    def add(self, octets: bytes) -> None:
+        """More of the message."""
+        self.size += len(octets)
+        if self.size <= MAX_SIZE:
+            self.body += octets
 
     def accept(self) -> Generator[Act, bytes | None, None]:
         """The end of a message: refused for what the sender may not, or delivered."""
         it = self.it
         sender, recipients, self.sender, self.recipients = self.sender or "", self.recipients, None, []
+        if self.size > MAX_SIZE:
+            yield say(ASSUMED["size"])
+            return
         cause, status = self.send_gate(sender)
         if cause:
             text = it.refusal(cause, "DATA", Kind.PASSWORD, "use", status)
             who = it.signed_in.address if it.signed_in else ""
             yield say(SEND_AS.sub(lambda _: f"SendAsDenied; {who} not allowed to send as {sender}", text))
             return
-        mail = it.world.deliver(it.signed_in.address if it.signed_in else "", sender, recipients, bytes(self.body))
+        it.world.deliver(it.signed_in.address if it.signed_in else "", sender, recipients, bytes(self.body))
         serial = f"{it.id}{len(it.world.store.messages):04X}"
         yield say(ASSUMED["queued"].format(id=serial, server=it.front.server))
-        del mail
 
     def send_gate(self, sender: str) -> tuple[str, str]:
         """The cause that stops this message, or "", and how its text begins where there are several."""
@@ -294,7 +311,6 @@ class Smtp:
         """RSET forgets the envelope."""
         self.it.heard("RSET")
         self.sender, self.recipients = None, []
-        self.body.clear()
         yield say(ASSUMED["reset"])
         return False
 
@@ -302,7 +318,6 @@ class Smtp:
         """QUIT."""
         self.it.heard("QUIT")
         yield say("221 2.0.0 Service closing transmission channel")
-        yield CLOSE
         return True
 
 
@@ -312,6 +327,12 @@ TLS_TOO_OLD = (
     "421 4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade/update your client to support TLS 1.2. "
     "Visit https://aka.ms/smtp_auth_tls."
 )
+
+
+def announced(parameters: bytes) -> int:
+    """What `SIZE=` of MAIL says; 0 where it says nothing that can be read."""
+    found = re.search(rb"(?i)\bSIZE=(\d{1,10})\b", parameters)
+    return int(found[1]) if found else 0
 
 
 def good_name(name: bytes) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import re
 import secrets
 from collections import Counter
@@ -74,6 +75,8 @@ def fault(data: Mapping[str, Any]) -> Fault:
         raise BadFaultError(f"fault: certificate needs value = one of {', '.join(WRONG)}")
     if made.kind == "tls_version" and made.value not in ("1.0", "1.1", "1.2"):
         raise BadFaultError('fault: tls_version needs value = "1.0", "1.1" or "1.2"')
+    if not all(0 <= number < math.inf for number in (made.times, made.seconds, made.rate, made.size)):
+        raise BadFaultError("fault: times, seconds, rate and size are numbers from 0 on")
     if made.kind == "say" and not made.text:
         raise BadFaultError("fault: say needs a text")
     return made

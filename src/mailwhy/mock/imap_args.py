@@ -60,6 +60,8 @@ def _words(line: bytes) -> Iterator[bytes | Text]:
             yield text
         else:
             end = _atom(line, at)
+            if end == at:  # `{` that begins no literal
+                raise BadArgumentsError("an atom was expected")
             yield line[at:end]
             at = end
 
@@ -109,12 +111,13 @@ def numbers(spec: str, largest: int) -> list[tuple[int, int]]:
     ranges = []
     for part in spec.split(","):
         low, colon, high = part.partition(":")
-        ends = [largest if end == "*" else _number(end) for end in ((low, high) if colon else (low, low))]
+        ends = [largest if end == "*" else number(end) for end in ((low, high) if colon else (low, low))]
         ranges.append((min(ends), max(ends)))
     return ranges
 
 
-def _number(word: str) -> int:
-    if not word.isdigit() or len(word) > 10:
+def number(word: str) -> int:
+    """A number of at most ten digits, in ASCII. Raises BadArgumentsError."""
+    if not (word.isascii() and word.isdigit()) or len(word) > 10:
         raise BadArgumentsError(f"{word!r} is no number")
     return int(word)

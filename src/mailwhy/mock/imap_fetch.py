@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import date, datetime
 from email.message import Message as Email
 from email.utils import getaddresses, parsedate_to_datetime
+from typing import TypeVar
 
-from .imap_args import BadArgumentsError, Text, Token, numbers, text
+from .imap_args import BadArgumentsError, Text, Token, number, numbers, text
 from .store import Message
 
 SECTION = re.compile(
-    rb"^BODY(?P<peek>\.PEEK)?\[(?P<section>[^\]]*)\](?:<(?P<from>\d+)(?:\.(?P<size>\d+))?>)?$", re.IGNORECASE
+    rb"^BODY(?P<peek>\.PEEK)?\[(?P<section>[^\]]*)\](?:<(?P<from>\d{1,10})(?:\.(?P<size>\d{1,10}))?>)?$", re.IGNORECASE
 )
 MACROS = {
     "ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
@@ -82,11 +83,11 @@ def _literal(data: bytes) -> bytes:
 
 def _section(data: bytes, section: bytes) -> bytes:
     name, _, more = section.upper().partition(b" ")
-    header, blank, body = data.partition(b"\r\n\r\n")
+    header, body = halves(data)
     if not name:
         return data
     if name == b"HEADER":
-        return header + blank
+        return header
     if name == b"TEXT":
         return body
     if name in (b"HEADER.FIELDS", b"HEADER.FIELDS.NOT"):
@@ -95,10 +96,18 @@ def _section(data: bytes, section: bytes) -> bytes:
     return _part(data, section.decode("latin-1").upper())
 
 
+def halves(data: bytes) -> tuple[bytes, bytes]:
+    """Header with its blank line, and body; a part may have no header at all."""
+    if data.startswith(b"\r\n"):
+        return data[:2], data[2:]
+    header, blank, body = data.partition(b"\r\n\r\n")
+    return header + blank, body
+
+
 def _fields(header: bytes, fields: list[bytes], keep: bool) -> bytes:
     lines = []
     inside = False
-    for line in header.split(b"\r\n"):
+    for line in header.rstrip(b"\r\n").split(b"\r\n"):
         if line[:1] not in (b" ", b"\t"):
             inside = (line.partition(b":")[0].strip().upper().strip(b'"') in [f.strip(b'"') for f in fields]) is keep
         if inside:
@@ -111,15 +120,15 @@ def _part(data: bytes, path: str) -> bytes:
     part: Email = email.message_from_bytes(data, policy=email.policy.compat32)
     words = path.split(".")
     while words and words[0].isdigit():
-        number = int(words.pop(0))
+        place = number(words.pop(0))
         children = part.get_payload()
-        if isinstance(children, list) and 1 <= number <= len(children):
-            part = children[number - 1]  # type: ignore[assignment]  # of a multipart these are messages
-        elif number != 1:
+        if isinstance(children, list) and 1 <= place <= len(children):
+            part = children[place - 1]  # type: ignore[assignment]  # of a multipart these are messages
+        elif place != 1:
             return b""
     whole = part.as_bytes(policy=email.policy.SMTP)
-    header, blank, body = whole.partition(b"\r\n\r\n")
-    return header + blank if words and words[0] in ("MIME", "HEADER") else body
+    header, body = halves(whole)
+    return header if words and words[0] in ("MIME", "HEADER") else body
 
 
 def _string(value: str | None) -> bytes:
@@ -158,7 +167,7 @@ def _structure(part: Email) -> bytes:
         children = part.get_payload()
         inner = b"".join(_structure(child) for child in children if isinstance(child, Email))
         return b"(" + inner + b" " + _string(part.get_content_subtype().upper()) + b")"
-    body = part.as_bytes(policy=email.policy.SMTP).partition(b"\r\n\r\n")[2]
+    body = halves(part.as_bytes(policy=email.policy.SMTP))[1]
     pairs = part.get_params() or []
     named = [_string(str(word)) for pair in pairs[1:] for word in pair]
     fields = [
@@ -268,24 +277,31 @@ def _header_test(name: str) -> Callable[[str], Test]:
     return lambda value: lambda _, message: _in_header(message, name, value)
 
 
-def _octets(value: str) -> int:
-    if not value.isdigit():
-        raise BadArgumentsError(value)
-    return int(value)
+V = TypeVar("V")
+
+
+def _with(read: Callable[[str], V], fits: Callable[[Message, V], bool]) -> Callable[[str], Test]:
+    """A key whose argument is read at once: what is wrong is told in an empty folder, too."""
+
+    def key(value: str) -> Test:
+        wanted_value = read(value)
+        return lambda _, message: fits(message, wanted_value)
+
+    return key
 
 
 _ARGUMENT_KEYS: dict[str, Callable[[str], Test]] = {
     **{name: _header_test(name) for name in ("FROM", "TO", "CC", "BCC", "SUBJECT")},
     "TEXT": lambda value: lambda _, m: _in_text(m.data, value),
-    "BODY": lambda value: lambda _, m: _in_text(m.data.partition(b"\r\n\r\n")[2], value),
-    "LARGER": lambda value: lambda _, m: len(m.data) > _octets(value),
-    "SMALLER": lambda value: lambda _, m: len(m.data) < _octets(value),
+    "BODY": lambda value: lambda _, m: _in_text(halves(m.data)[1], value),
+    "LARGER": _with(number, lambda m, size: len(m.data) > size),
+    "SMALLER": _with(number, lambda m, size: len(m.data) < size),
     "KEYWORD": lambda value: lambda _, m: value in m.flags,
     "UNKEYWORD": lambda value: lambda _, m: value not in m.flags,
-    "SINCE": lambda value: lambda _, m: m.at.date() >= _day(value),
-    "BEFORE": lambda value: lambda _, m: m.at.date() < _day(value),
-    "ON": lambda value: lambda _, m: m.at.date() == _day(value),
-    "SENTSINCE": lambda value: lambda _, m: _sent(m) >= _day(value),
-    "SENTBEFORE": lambda value: lambda _, m: _sent(m) < _day(value),
-    "SENTON": lambda value: lambda _, m: _sent(m) == _day(value),
+    "SINCE": _with(_day, lambda m, day: m.at.date() >= day),
+    "BEFORE": _with(_day, lambda m, day: m.at.date() < day),
+    "ON": _with(_day, lambda m, day: m.at.date() == day),
+    "SENTSINCE": _with(_day, lambda m, day: _sent(m) >= day),
+    "SENTBEFORE": _with(_day, lambda m, day: _sent(m) < day),
+    "SENTON": _with(_day, lambda m, day: _sent(m) == day),
 }  # fmt: skip

@@ -15,9 +15,15 @@ from .talk import POKED, Act, ReadLine, Say
 Part = Generator[Act, bytes | None, None]
 
 FLAGS = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $MDNSent"
+WILD = re.compile(r"[*%]+")
 ARGUMENTS = "BAD Command Argument Error. 12"
 INVALID_STATE = "BAD Command received in Invalid state."
-NO_FOLDER = "NO [NONEXISTENT] The folder does not exist."  # assumed: no report shows the text
+ASSUMED = {
+    "no folder": "NO [NONEXISTENT] The folder does not exist.",
+    "exists": "NO Mailbox already exists.",
+    "read-only": "NO STORE failed.",
+    "idle": "+ IDLE accepted, awaiting DONE command.",
+}
 
 
 class Mailbox:
@@ -66,10 +72,10 @@ class Mailbox:
 
     def command(self, tag: str, name: str, args: list[Token]) -> Part:
         """One command, answered."""
-        uid = name == "UID" and bool(args)
-        if uid:
-            name, args = text(args[0]).upper(), args[1:]
         try:
+            uid = name == "UID"
+            if uid:
+                name, args = text(args[0]).upper(), args[1:]
             if name in self.commands and not uid:
                 yield from self.commands[name](tag, args)
             elif name not in self.open_commands:
@@ -78,10 +84,10 @@ class Mailbox:
                 yield say(f"{tag} {INVALID_STATE}")
             else:
                 yield from self.open_commands[name](tag, args, uid)
-        except (BadArgumentsError, IndexError):
+        except (BadArgumentsError, IndexError, RecursionError):  # the last: a search nested a thousand deep
             yield say(f"{tag} {ARGUMENTS}")
         except KeyError:
-            yield say(f"{tag} {NO_FOLDER}")
+            yield say(f"{tag} {ASSUMED['no folder']}")
 
     def select(self, tag: str, args: list[Token]) -> Part:
         """SELECT."""
@@ -138,11 +144,8 @@ class Mailbox:
         lines = []
         if not text(args[1]):
             lines.append(f'* {name} (\\Noselect) "/" ""')
-        shape = re.compile(
-            "".join({"*": ".*", "%": "[^/]*"}.get(char, re.escape(char)) for char in pattern), re.IGNORECASE
-        )
         for folder in self.store.folders(self.address).values():
-            if shape.fullmatch(folder.name):
+            if fits(folder.name.casefold(), pattern.casefold()):
                 shown = "Inbox" if folder.name == "INBOX" else folder.name
                 lines.append(f'* {name} ({folder.attributes}) "/" {quoted(shown)}')
         yield say("\r\n".join([*lines, f"{tag} OK {name} completed."]))
@@ -174,7 +177,7 @@ class Mailbox:
         name = text(args[0]).rstrip("/")
         folders = self.store.folders(self.address)
         if name.upper() == "INBOX" or name in folders or not name:
-            yield say(f"{tag} NO Mailbox already exists.")  # assumed
+            yield say(f"{tag} {ASSUMED['exists']}")
             return
         folders[name] = Folder(name)
         yield say(f"{tag} OK CREATE completed.")
@@ -227,7 +230,7 @@ class Mailbox:
         action = text(args[1]).upper()
         given = {text(each) for each in args[2]} if isinstance(args[2], list) else {text(each) for each in args[2:]}
         if not self.writable:
-            yield say(f"{tag} NO STORE failed.")  # assumed
+            yield say(f"{tag} {ASSUMED['read-only']}")
             return
         for number, message in self.chosen(args[0], uid):
             if action.startswith("+"):
@@ -304,7 +307,7 @@ class Mailbox:
 
     def idle(self, tag: str, _: list[Token], __: bool) -> Part:
         """IDLE: says what is new until the client says DONE."""
-        yield say("+ IDLE accepted, awaiting DONE command.")  # assumed
+        yield say(ASSUMED["idle"])
         while True:
             yield from self.news()
             line = yield ReadLine(poked=True)
@@ -313,6 +316,21 @@ class Mailbox:
             if line != POKED:
                 break
         yield say(f"{tag} OK IDLE completed.")
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Does the pattern (`*` anything, `%` anything but the separator) cover the name?
+
+    All ends that a match can have are followed at once: a regular expression would take ages over `*%*%*%*%x`.
+    """
+    ends = {0}
+    for char in WILD.sub(lambda run: "*" if "*" in run[0] else "%", pattern):
+        if char in "*%":
+            stops = {end: len(name) if char == "*" else f"{name}/".index("/", end) for end in ends}
+            ends = {reached for end, stop in stops.items() for reached in range(end, stop + 1)}
+        else:
+            ends = {end + 1 for end in ends if name[end : end + 1] == char}
+    return len(name) in ends
 
 
 def quoted(name: str) -> str:

@@ -6,15 +6,18 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from ..model import Kind, Protocol
+from ..model import Kind, Protocol, Stage
+from . import dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail
 from .front import FRONTS
-from .says import Spoken
+from .says import Trailer, own
 from .servers import Servers
 from .session import facts_for
 from .state import Account, login_of, secret_of
 from .world import World
 
 HELO = "probe.test"
+HERE = Trailer("server", "time", "session")
+LATE = {Protocol.SMTP: " (signs in; after DATA)", Protocol.IMAP: " (signs in; at the next command)"}
 
 
 def closes(account: Account) -> str:
@@ -127,7 +130,7 @@ def summary(servers: Servers, control: str = "") -> Iterator[str]:
 
 
 def overview(world: World) -> Iterator[str]:
-    """`mailwhy mock --list`: mailboxes, and what is said for which cause."""
+    """`mailwhy mock --list`: mailboxes, what is said for which cause, and what of it is assumed."""
     for tenant in world.tenants.values():
         yield f"{tenant.domain}: {tenant.about}" if tenant.about else tenant.domain
         for address, account in tenant.accounts.items():
@@ -135,15 +138,22 @@ def overview(world: World) -> Iterator[str]:
             yield f"      {account.about}" + (f" ({closes(account)})" if account.closes else "")
             for name, cause in account.closes.items():
                 if cause:
-                    spoken = said(world, address, account, Protocol(name))
-                    yield f"      {name}: {spoken.text}" + ("  [assumed]" if spoken.assumed else "")
+                    yield f"      {said(world, address, account, Protocol(name))}"
+    yield ""
+    yield "[assumed]: no source says these words for this cause. Assumed as well, as no report shows them:"
+    for name, table in (("smtp", dialogue_smtp), ("imap", dialogue_imap), ("imap", imap_mail), ("pop", dialogue_pop)):
+        for text in dict.fromkeys(table.ASSUMED.values()):
+            yield f"  {name}: {text}"
+    yield "  imap: OK ... completed. of commands beyond LOGIN, CAPABILITY, LIST, SELECT, FETCH, LOGOUT"
 
 
-def said(world: World, address: str, account: Account, protocol: Protocol) -> Spoken:
-    """What the account's sign-in is answered in this protocol."""
+def said(world: World, address: str, account: Account, protocol: Protocol) -> str:
+    """What the account's sign-in is answered in this protocol, and when that is not at once."""
     login, kind = login_of(address, account), Kind(account.kind)
     it, closed = world.judge(protocol, login, secret_of(account), kind)
     front = FRONTS[it.tenant.org.service, it.tenant.org.cloud]
-    cause = closed.cause if closed else ""
-    where = closed.stage.value if closed else "auth"
-    return world.voice.say(cause, protocol, facts_for(front, protocol, kind, cause, login), where)
+    cause, where = (closed.cause, closed.stage) if closed else ("", Stage.AUTH)
+    spoken = world.voice.say(cause, protocol, facts_for(front, protocol, kind, cause, login), where.value)
+    late = LATE.get(protocol, "") if where is Stage.USE else ""
+    mark = "  [assumed]" if spoken.assumed else ""
+    return f"{protocol.value}{late}: {own(spoken.text, protocol, HERE)}{mark}"

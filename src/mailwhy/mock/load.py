@@ -19,7 +19,7 @@ from pathlib import Path
 from ..model import NotPlainError, Protocol, from_plain
 from .faults import BadFaultError, fault
 from .front import FRONTS
-from .state import Account, Tenant
+from .state import Account, Org, Tenant
 
 HOME = Path(__file__).parent / "tenants"
 
@@ -41,20 +41,33 @@ def read(path: Path) -> Tenant:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as why:
         raise BadTenantError(f"{path.name}: cannot be read ({why.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as why:
         raise BadTenantError(f"{path.name}: is not TOML: {why}") from None
     try:
         tenant: Tenant = from_plain(Tenant, data)
     except NotPlainError as why:
         raise BadTenantError(f"{path.name}: {why}") from None
-    if problem := _problem(tenant):
-        raise BadTenantError(f"{path.name}: {problem}")
+    if wrong := _problem(tenant):
+        raise BadTenantError(f"{path.name}: {wrong}")
     return tenant
 
 
 def _problem(tenant: Tenant) -> str:
     """What the types do not say, in words that mend it; "" where all is well."""
     org = tenant.org
+    if wrong := homeless(org):
+        return wrong
+    policy = org.default_authentication_policy
+    if policy and policy not in org.authentication_policies:
+        return f"org.default_authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
+    for address, account in tenant.accounts.items():
+        if wrong := _account_problem(tenant, address, account):
+            return f'accounts."{address}"{wrong}'
+    return ""
+
+
+def homeless(org: Org) -> str:
+    """Why this organization can live nowhere, or at no time; "" where it can."""
     if (org.service, org.cloud) not in FRONTS:
         known = ", ".join(f"{service}/{cloud}" for service, cloud in FRONTS)
         return f"org: there is no front end {org.service}/{org.cloud}; use one of {known}"
@@ -63,12 +76,6 @@ def _problem(tenant: Tenant) -> str:
             date.fromisoformat(org.as_of)
         except ValueError:
             return f'org.as_of: {org.as_of!r} is no date; write it as "2026-11-22"'
-    policy = org.default_authentication_policy
-    if policy and policy not in org.authentication_policies:
-        return f"org.default_authentication_policy: there is no policy {policy!r} in [org.authentication_policies]"
-    for address, account in tenant.accounts.items():
-        if problem := _account_problem(tenant, address, account):
-            return f'accounts."{address}"{problem}'
     return ""
 
 

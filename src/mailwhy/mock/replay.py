@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Protocol, Stage
-from .talk import CLOSE, READ_LINE, START_TLS, Dialogue, Say
+from .talk import READ_LINE, START_TLS, Dialogue, Say
 
 # the evidence keeps no answer to STARTTLS; the tag of IMAP is the one that the check uses
 GO_AHEAD = {"smtp": "220 2.0.0 SMTP server ready", "imap": "a1 OK Begin TLS negotiation now.", "pop": "+OK"}
@@ -48,12 +48,14 @@ class Recording:
                 yield START_TLS
             elif (yield READ_LINE) is None:
                 return
-        yield CLOSE
 
 
 def read(path: Path) -> tuple[Recording, ...]:
     """The sessions in a file. Raises BadRecordingError, OSError."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadRecordingError(f"{path.name}: is not UTF-8 text") from None
     if text.lstrip().startswith("{"):
         try:
             return tuple(from_check(json.loads(text)))

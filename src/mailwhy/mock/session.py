@@ -15,6 +15,16 @@ from .says import Spoken, Trailer, for_command, own
 from .tenant import Closed, SignIn
 from .world import Seen, World
 
+UNKNOWN = "?"  # what stands for a word that is no command: out of step, a client may have sent its secret
+MECHANISMS = frozenset({"LOGIN", "PLAIN", "XOAUTH2", "OAUTHBEARER", "NTLM", "GSSAPI", "CRAM-MD5", "DIGEST-MD5"})
+MAX_HEARD = 1000  # labels that are kept of one session
+
+
+def mechanism_label(rest: bytes) -> str:
+    """`AUTH LOGIN`: the label of an AUTH command, without what comes after the mechanism."""
+    name = rest.strip().partition(b" ")[0].upper().decode("latin-1")
+    return f"AUTH {name if name in MECHANISMS else UNKNOWN}"
+
 
 def new_id() -> str:
     """A session id as seen in the field: 16 upper-case hexadecimal digits that begin with 08D."""
@@ -56,7 +66,8 @@ class Session:
 
     def heard(self, label: str) -> None:
         """Writes down what the client did; the label never holds a secret."""
-        self.seen.heard.append(label)
+        if len(self.seen.heard) < MAX_HEARD:
+            self.seen.heard.append(label)
         self.seen.tls = self.tls
 
     def sign_in(self, login: str, secret: str, kind: Kind, mechanism: str) -> Closed | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..model import NotPlainError, from_plain, to_plain
@@ -26,53 +26,13 @@ def names() -> tuple[str, ...]:
     return tuple(f"{noun}.{field.name}" for noun, kind in NOUNS.items() for field in dataclasses.fields(kind))
 
 
-def _one_allowed(tenant: Tenant, scope: str, value: Any) -> Tenant:
-    """A policy of its own for one user, as the page advises: never the shared or default one."""
-    name = "only-this-user"
-    policies = {**to_plain(tenant.org.authentication_policies), name: {"allow_basic_auth_smtp": value}}
-    tenant = change(tenant, scope, "org.authentication_policies", policies)
-    return change(tenant, scope, "user.authentication_policy", name)
-
-
-def _excluded(tenant: Tenant, scope: str, value: Any) -> Tenant:
-    """Excludes one user from every policy (False), or takes the exclusion back (True)."""
-    found = tenant.owner(scope) if "@" in scope else None
-    login = (found[1].user.upn or found[0]) if found else "All"
-    policies = []
-    for policy in to_plain(tenant.org.conditional_access):
-        users = [user for user in policy["exclude_users"] if user != login]
-        policies.append({**policy, "exclude_users": users if value else [*users, login]})
-    return change(tenant, scope, "org.conditional_access", policies)
-
-
-def _not_default_off(tenant: Tenant, scope: str, value: Any) -> Tenant:
-    """The administrator turns Basic for SMTP back on."""
-    return change(tenant, scope, "org.smtp_basic_auth_kept_on", not value)
-
-
-def _licensed(tenant: Tenant, scope: str, value: Any) -> Tenant:
-    """The licence brings the mailbox."""
-    return change(tenant, scope, "mailbox.licensed", value)
-
-
-# what an administrator does in one go, by the names that the cause pages use in `opens`
-SHORT: Mapping[str, Callable[[Tenant, str, Any], Tenant]] = {
-    "policy.allow_basic_auth_smtp": _one_allowed,
-    "org.conditional_access_blocks_legacy": _excluded,
-    "org.smtp_basic_auth_default_off": _not_default_off,
-    "user.licensed": _licensed,
-}
-
-
 def change(tenant: Tenant | None, scope: str, name: str, value: Any) -> Tenant:
     """The tenant with one setting changed. scope: the address for mailbox and user settings, else the domain."""
     if tenant is None:
         raise BadSettingError(f"there is no tenant for {scope!r}; `mailwhy mock --list` shows them")
-    if name in SHORT:
-        return SHORT[name](tenant, scope, value)
     noun, _, key = name.partition(".")
     if name not in names():
-        raise BadSettingError(f"there is no setting {name!r}; known are {', '.join((*names(), *SHORT))}")
+        raise BadSettingError(f"there is no setting {name!r}; known are {', '.join(names())}")
     if noun == "org":
         return dataclasses.replace(tenant, org=_with(tenant.org, key, value, name))
     found = tenant.owner(scope) if "@" in scope else None

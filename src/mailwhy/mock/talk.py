@@ -5,8 +5,8 @@
     yield Say(b"220 ...\\r\\n", stage)   answer; `stage` is all that faults know
     yield START_TLS                 answered before, goes on when TLS stands; what came in clear before it is dropped
     yield Wait(5.0)                 a pause that the dialogue wants (the delay before a refusal)
-    yield CLOSE                     the server closes
 
+The server closes when the generator ends.
 `Talk` runs such a generator over octets as they come: whole, byte by byte, many commands at once. It never blocks.
 """
 
@@ -56,7 +56,7 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Closes the connection."""
+    """Closes the connection: what the driver is told when the dialogue has ended."""
 
 
 READ_LINE = ReadLine()
@@ -123,9 +123,6 @@ class Talk:
                 self._buffer.clear()
             if isinstance(act, StartTls | Wait):
                 self._held = True
-            if isinstance(act, Close):
-                self._ended = True
-                self._dialogue.close()
             yield act
 
     def _ready(self) -> bool:
@@ -143,7 +140,10 @@ class Talk:
             return True
         if end < 0 and len(self._buffer) <= MAX_LINE:
             return self._eof
-        end = min(end, MAX_LINE) if end >= 0 else MAX_LINE
-        self._answer = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
+        if 0 <= end <= MAX_LINE:
+            self._answer = bytes(self._buffer[:end]).rstrip(b"\r")
+            del self._buffer[: end + 1]
+        else:  # too long: what is over becomes the next line
+            self._answer = bytes(self._buffer[:MAX_LINE])
+            del self._buffer[:MAX_LINE]
         return True

@@ -7,10 +7,12 @@ import contextlib
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 CHUNK = 16 * 1024
+LINGER = "hh" if sys.platform == "win32" else "ii"  # how the system writes `struct linger`
 HANDSHAKE = 60.0  # seconds
 HIGH_WATER = 256 * 1024  # octets that wait unread before we stop reading
 
@@ -179,5 +181,5 @@ class Wire(asyncio.Protocol):
         """Ends with a TCP reset."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(LINGER, 1, 0))
         self.transport.abort()

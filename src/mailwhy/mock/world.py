@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,8 +17,9 @@ from .. import knowledge
 from ..model import Kind, Knowledge, Protocol
 from .faults import Fault
 from .front import FRONTS, Front
+from .load import homeless
 from .says import Voice
-from .settings import change, state
+from .settings import BadSettingError, change, state
 from .state import Account, Tenant
 from .store import Mail, Store
 from .tenant import ORDERS, Closed, SignIn, first_closed
@@ -107,6 +108,10 @@ class World:
         self.faults_met: Counter[Fault] = Counter()
         self._sent: dict[str, deque[datetime]] = {}
 
+    def keep(self) -> None:
+        """Makes the settings of now those that `reset` goes back to."""
+        self._start = dict(self.tenants)
+
     @property
     def fronts(self) -> tuple[Front, ...]:
         """The front ends that these tenants need."""
@@ -137,8 +142,13 @@ class World:
         """
         domain = scope.rpartition("@")[2]
         wanted = [domain] if scope else list(self.tenants)
-        for each in wanted:
-            self.tenants[each] = change(self.tenants.get(each), scope if "@" in scope else each, name, value)
+        changed = {
+            each: change(self.tenants.get(each), scope if "@" in scope else each, name, value) for each in wanted
+        }
+        for tenant in changed.values():
+            if wrong := homeless(tenant.org):
+                raise BadSettingError(wrong)
+        self.tenants.update(changed)
 
     def state(self) -> dict[str, Any]:
         """Everything that is set, as JSON values (with the secrets: they are test data)."""
@@ -237,8 +247,3 @@ class World:
         self.store.messages.append(mail)
         self.store.changed()
         return mail
-
-    def replace_tenant(self, tenant: Tenant) -> None:
-        """Puts a tenant in the place of the one with the same domain."""
-        self.tenants[tenant.domain] = tenant
-        self._start.setdefault(tenant.domain, replace(tenant))

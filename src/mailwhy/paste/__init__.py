@@ -11,10 +11,10 @@ The signs come in as an argument; what the attempts mean is `diagnose`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 
 from ..model import Account, Attempt, Blind, Kind, Notice, Protocol
+from ..noun import dataclass
 from ..signs import Signs
 from .blind import notices_for
 from .sessions import Hearing

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..model import Kind, Protocol
+from ..noun import dataclass
 from ..reply import ENCODED_NAME, front_end
 from .scrub import user_told
+from .shape import Shape, fold
 from .text import Page
 
-_SMTP_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE)
-_OTHER_GREETING = re.compile(r"\b220[ -](?P<host>[\w.*-]+) (?:[^\n]*?)\bESMTP\b(?P<more>[^\n]*)", re.IGNORECASE)
-_IMAP_POP_GREETING = re.compile(
-    r"Microsoft Exchange (?:Server )?(?:\d{4} )?(?P<protocol>IMAP4|POP3)[^\n\[]*(?P<rest>\[[^\n]*)?"
+_SMTP_GREETING = Shape(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE, ("microsoft esmtp",))
+_OTHER_GREETING = Shape(r"\b220[ -](?P<host>[\w.*-]+) (?:[^\n]*?)\bESMTP\b(?P<more>[^\n]*)", re.IGNORECASE, ("esmtp",))
+_IMAP_POP_GREETING = Shape(
+    r"Microsoft Exchange (?:Server )?(?:\d{4} )?(?P<protocol>IMAP4|POP3)[^\n\[]*(?P<rest>\[[^\n]*)?",
+    holds=("microsoft exchange",),
 )
 # words that only one kind of server says
-_SOFTWARE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(shape, re.IGNORECASE))
-    for name, shape in (
-        ("gmail", r"\bgsmtp\b|support\.google\.com/|\bmx\.google\.com\b|gimap ready"),
-        ("ses", r"while talking to email-smtp\.|email-smtp\.[\w-]+\.amazonaws\.com"),
-        ("exim", r"ESMTP Exim|\b535 Incorrect authentication data"),
-        ("postfix", r"ESMTP Postfix"),
-        ("dovecot", r"Dovecot (?:\([^)]*\) )?ready|\] Dovecot"),
-        ("yahoo", r"smtp\.mail\.yahoo\.com (?:ESMTP|said)"),
+_SOFTWARE: tuple[tuple[str, Shape], ...] = tuple(
+    (name, Shape(shape, re.IGNORECASE, holds))
+    for name, holds, shape in (
+        (
+            "gmail",
+            ("gsmtp", "google.com", "gimap"),
+            r"\bgsmtp\b|support\.google\.com/|\bmx\.google\.com\b|gimap ready",
+        ),
+        ("ses", ("email-smtp.",), r"while talking to email-smtp\.|email-smtp\.[\w-]+\.amazonaws\.com"),
+        ("exim", ("exim", "incorrect"), r"ESMTP Exim|\b535 Incorrect authentication data"),
+        ("postfix", ("postfix",), r"ESMTP Postfix"),
+        ("dovecot", ("dovecot",), r"Dovecot (?:\([^)]*\) )?ready|\] Dovecot"),
+        ("yahoo", ("yahoo",), r"smtp\.mail\.yahoo\.com (?:ESMTP|said)"),
     )
 )
 _CAPABILITIES = (
-    (Protocol.SMTP, re.compile(r"\b250[ -]AUTH[ =](?P<words>[A-Z0-9 -]+)")),
+    (Protocol.SMTP, Shape(r"\b250[ -]AUTH[ =](?P<words>[A-Z0-9 -]+)", holds=("250",))),
     (
         Protocol.IMAP,
-        re.compile(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE),
+        Shape(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE, ("capability",)),
     ),
-    (Protocol.POP, re.compile(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)")),
+    (Protocol.POP, Shape(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)", holds=("sasl ",))),
 )
 _MECHANISMS = "LOGIN|PLAIN|XOAUTH2|CRAM-MD5|NTLM|OAUTHBEARER"
-_USED = re.compile(
+_USED = Shape(
     rf"""
       (?<!250[ -])(?<!SASL[ ])\bAUTH(?:ENTICATE)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:LOGIN|XOAUTH2|PLAIN))\b
     | \bauthmech[ ]\[(?P<b>{_MECHANISMS})\]
@@ -48,10 +55,11 @@ _USED = re.compile(
     | (?P<h>Password[ ](?:command[ ]failed|not[ ]accepted[ ]from[ ]server))
     """,
     re.IGNORECASE | re.VERBOSE,
+    ("login", "plain", "xoauth2", "cram-md5", "ntlm", "oauthbearer", "vxnlcm5hbwu6", "ugfzc3dvcmq6", "password "),
 )
 _HOST = r"(?P<host>(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})"
 _PORTS = r"25|143|110|465|587|993|995|2525"
-_DIALLED = re.compile(
+_DIALLED = Shape(
     rf"""
       (?:\b(?:relay|server|host|(?:smtp|mail)[ ](?:host|server)|hostname|smarthost|talking[ ]to|login[ ]on|telnet
              |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)
@@ -62,19 +70,24 @@ _DIALLED = re.compile(
                 (?:office365|outlook|hotmail|live|office)\.[a-z]{{2,3}})\.?(?:\s*:(?P<port2>\d{{2,4}})\b)?
     """,
     re.IGNORECASE | re.VERBOSE,
+    (
+        *("relay", "server", "host", "talking to", "login on", "telnet", "connect"),
+        *("imap://", "imaps://", "pop://", "pops://", "pop3://", "pop3s://", "smtp://", "smtps://", "ssl://", "tls://"),
+        *("office365.", "outlook.", "hotmail.", "live.", "office."),
+    ),
 )
-_HOST_NAME = re.compile(
+_HOST_NAME = Shape(
     r"\.(?:com|net|org|edu|gov|mil|int|io|microsoft|local|lan|internal|example|test"
     r"|de|fr|uk|us|es|it|nl|eu|ch|at|be|pl|br|in|au|ca|cn|jp|mx|co)$",
     re.IGNORECASE,
 )
-_FRONT_END = re.compile(
+_FRONT_END = Shape(
     r"\.(?:prod\.outlook\.com|exchangelabs\.com|partner\.outlook\.cn)$|^[A-Z0-9]+\.outlook\.", re.IGNORECASE
 )
-_PORT = re.compile(
+_PORT = Shape(
     r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
 )
-_ADDRESS = re.compile(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
+_ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _PORT_OF = {
     143: Protocol.IMAP,
     993: Protocol.IMAP,
@@ -84,12 +97,13 @@ _PORT_OF = {
     465: Protocol.SMTP,
     587: Protocol.SMTP,
 }
-_LOGIN = re.compile(
+_LOGIN = Shape(
     r"(?:user ?name|user|login|authuser|auth user|account)[\"']?\s*[=:]?\s*[\[\"'(]?\s*"
     r"(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)",
     re.IGNORECASE,
+    ("@",),
 )
-_MAIL = re.compile(
+_MAIL = Shape(
     r"smtp|imap|pop3|e-?mail|outlook|office ?365|\bexchange\b|mail(?:er|kit|box|[ ._-]?server)"
     r"|(?::|\bport\W{1,4})(?:110|143|465|587|993|995)\b",
     re.IGNORECASE,
@@ -128,37 +142,39 @@ class Context:
 def context_of(page: Page) -> Context:
     """Reads it all from one page."""
     text = page.text
-    greeted, software, protocol = _greeting(text)
-    host, port = _dialled(text)
-    mechanisms = tuple(dict.fromkeys(filter(None, map(_mechanism, _USED.finditer(text)))))
+    folded = fold(text)
+    greeted, software, protocol = _greeting(text, folded)
+    host, port = _dialled(text, folded)
+    used = _USED.pattern.finditer(text) if _USED.fits(folded) else ()
+    mechanisms = tuple(dict.fromkeys(filter(None, map(_mechanism, used))))
     return Context(
         host=host,
         port=port,
         greeted=greeted,
         software=software,
-        login=_login(text),
-        kind=_kind(text, mechanisms),
+        login=_login(text, folded),
+        kind=_kind(text, folded, mechanisms),
         mechanisms=mechanisms,
-        capabilities=_capabilities(text),
+        capabilities=_capabilities(text, folded),
         protocol=protocol or _PORT_OF.get(port or 0) or _named_protocol(text),
     )
 
 
 def mail_lines(page: Page) -> list[int]:
     """Which of the page's lines speak of mail, in order."""
-    return [page.index(found.start()) for found in _MAIL.finditer(page.text)]
+    return [page.index(found.start()) for found in _MAIL.pattern.finditer(page.text)]
 
 
-def _greeting(text: str) -> tuple[str | None, str, Protocol | None]:
-    if found := _SMTP_GREETING.search(text):
+def _greeting(text: str, folded: str) -> tuple[str | None, str, Protocol | None]:
+    if found := _SMTP_GREETING.search(text, folded):
         return found["host"], "exchange", Protocol.SMTP
-    if found := _IMAP_POP_GREETING.search(text):
+    if found := _IMAP_POP_GREETING.search(text, folded):
         protocol = Protocol.IMAP if found["protocol"] == "IMAP4" else Protocol.POP
         name = ENCODED_NAME.search(found["rest"] or "")
         return (front_end(name["name"]) if name else None), "exchange" if name else "", protocol
     for software, shape in _SOFTWARE:
-        if shape.search(text):
-            found = _OTHER_GREETING.search(text)
+        if shape.search(text, folded):
+            found = _OTHER_GREETING.search(text, folded)
             return (found["host"] if found else None), software, None
     return None, "", None
 
@@ -168,32 +184,37 @@ def _mechanism(found: re.Match[str]) -> str | None:
     return told.upper() if told else "LOGIN" if found["g"] or found["h"] else None
 
 
-def _kind(text: str, mechanisms: tuple[str, ...]) -> Kind | None:
+_OAUTH = Shape(r"\bAADSTS\d|OAuthLog|AccessTokenExpired", holds=("aadsts", "oauthlog", "accesstokenexpired"))
+
+
+def _kind(text: str, folded: str, mechanisms: tuple[str, ...]) -> Kind | None:
     oauth = "XOAUTH2" in mechanisms or "OAUTHBEARER" in mechanisms
     password = any(m not in ("XOAUTH2", "OAUTHBEARER") for m in mechanisms)
     if oauth and password:
         return None
     if password:
         return Kind.PASSWORD
-    return Kind.OAUTH if oauth or re.search(r"\bAADSTS\d|OAuthLog|AccessTokenExpired", text) else None
+    return Kind.OAUTH if oauth or _OAUTH.search(text, folded) else None
 
 
-def _dialled(text: str) -> tuple[str | None, int | None]:
-    for found in _DIALLED.finditer(text):
+def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
+    for found in _DIALLED.pattern.finditer(text) if _DIALLED.fits(folded) else ():
         host = found["host"] or found["known"]
-        if not _HOST_NAME.search(host) or _FRONT_END.search(host):
+        if not _HOST_NAME.pattern.search(host) or _FRONT_END.pattern.search(host):
             continue
         port = found["port"] or found["port2"]
-        if not port and (alone := _PORT.search(text)):
+        if not port and (alone := _PORT.pattern.search(text)):
             port = alone["port"]
         return host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
-    address = _ADDRESS.search(text)
+    address = _ADDRESS.pattern.search(text)
     return None, int(address["port"]) if address else None
 
 
-def _capabilities(text: str) -> dict[Protocol, tuple[str, ...]]:
+def _capabilities(text: str, folded: str) -> dict[Protocol, tuple[str, ...]]:
     return {
-        protocol: tuple(found["words"].split()) for protocol, shape in _CAPABILITIES if (found := shape.search(text))
+        protocol: tuple(found["words"].split())
+        for protocol, shape in _CAPABILITIES
+        if (found := shape.search(text, folded))
     }
 
 
@@ -202,8 +223,9 @@ def _named_protocol(text: str) -> Protocol | None:
     return Protocol(named.pop()) if len(named) == 1 else None
 
 
-def _login(text: str) -> str | None:
-    names = {found["name"].casefold(): found["name"] for found in _LOGIN.finditer(text)}
+def _login(text: str, folded: str) -> str | None:
+    places = _LOGIN.pattern.finditer(text) if _LOGIN.fits(folded) else ()
+    names = {found["name"].casefold(): found["name"] for found in places}
     if len(names) == 1:
         return next(iter(names.values()))
     return user_told(text) if not names else None

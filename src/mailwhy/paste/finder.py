@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, product, zip_longest
 
 from ..model import Protocol, Reply, Sign, Speaker
+from ..noun import dataclass
 from ..reply import TRAILER, harmless, parse
 from ..signs import Signs, squash, word_pattern
 from .context import mail_lines
+from .shape import Shape
 from .text import SOFT, Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -65,7 +67,7 @@ _REPLY = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 # what stands before a version number or a queue's own status, which look like enhanced codes
-_NOT_A_CODE = re.compile(
+_NOT_A_CODE = Shape(
     r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
     r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
     re.IGNORECASE,
@@ -141,13 +143,13 @@ def _about_mail(words: list[Said], page: Page) -> list[Said]:
     return [said for said in words if not said.client or near(said)]
 
 
-_UNKNOWN = re.compile(rf"AADSTS\d|{_MAIL_WORDS}", re.IGNORECASE)
+_UNKNOWN = Shape(rf"AADSTS\d|{_MAIL_WORDS}", re.IGNORECASE)
 
 
 def _stands_alone(said: Said) -> bool:
     """A reply that no sign knows is believed where its shape leaves no doubt, or its words are those of mail."""
     reply = said.reply
-    return bool(reply.status) or said.ok or (len(reply.text) >= 12 and bool(_UNKNOWN.search(reply.text)))
+    return bool(reply.status) or said.ok or (len(reply.text) >= 12 and bool(_UNKNOWN.pattern.search(reply.text)))
 
 
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
@@ -166,7 +168,7 @@ def _starts(text: str) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     for match in _REPLY.finditer(text):
         at = _begin(match)
-        if match["alone"] and (_NOT_A_CODE.search(text, max(0, at - 24), at)):
+        if match["alone"] and (_NOT_A_CODE.pattern.search(text, max(0, at - 24), at)):
             continue
         if found and _NESTED.search(text, max(0, at - 12), at) and at - _begin(found[-1]) < LONGEST // 2:
             continue
@@ -294,12 +296,12 @@ def _respelt(pasted: str, text: str) -> str:
     return text if "\n" in pasted or SOFT in pasted else pasted
 
 
-_ENDS = re.compile(r"[\n\v]")
+_ENDS = Shape(r"[\n\v]")
 
 
 def _joined(bracket: str) -> str:
     """A trailer on one line: every line end in it was a blank, or broke a word; the reading that makes it whole."""
-    pieces = [" ".join(piece.split()) for piece in _ENDS.split(bracket)]
+    pieces = [" ".join(piece.split()) for piece in _ENDS.pattern.split(bracket)]
     blank = " ".join(pieces)
     if len(pieces) > MOST_LINES:
         return blank
@@ -333,8 +335,8 @@ def _shape(line: str) -> tuple[Protocol | None, str, bool]:
 
 # -- known words outside replies ----------------------------------------------------------------------------------
 
-_LEFT = re.compile(r"(?:[\n\v\"'(\[{|<>]|:\s|=\s?|\*\*|;\s|,\s(?=\w+\s*$)|->|=>|\.\s)")
-_BEFORE = re.compile(
+_LEFT = Shape(r"(?:[\n\v\"'(\[{|<>]|:\s|=\s?|\*\*|;\s|,\s(?=\w+\s*$)|->|=>|\.\s)")
+_BEFORE = Shape(
     r"(?:(?P<smtp>(?<!\d)[45]\d\d[ -]\s*(?:[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)?|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}[:;]?\s*)"
     r"|(?P<words>(?:(?:\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*)\s+)?(?:NO|BAD|BYE)\s+(?:\[?b?['\"])?)"
     r"|(?P<received>\"?(?P<status>NO|BAD)\"?\s+received\.?\s*Data:\s*\[?b?['\"])"
@@ -345,7 +347,7 @@ _NUMBER = re.compile(
     r"(?P<code>\d{5,7})\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_ENTRA = re.compile(r"\bAADSTS\d{4,8}\b")
+_ENTRA = Shape(r"\bAADSTS\d{4,8}\b")
 
 
 def _words(
@@ -399,7 +401,7 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
                 yield found.span()
     for found in _NUMBER.finditer(page.text):
         yield found.span("code")
-    for found in _ENTRA.finditer(page.text):
+    for found in _ENTRA.pattern.finditer(page.text):
         yield found.span()
 
 
@@ -408,8 +410,8 @@ def _worded(
 ) -> Iterator[Said]:
     text = page.text
     left = max([page.start(page.index(start)), *(e for s, e in taken if e <= start)])
-    before = max([left, *(found.end() for found in _LEFT.finditer(text, left, start))])
-    if found := _BEFORE.search(text, left, before):
+    before = max([left, *(found.end() for found in _LEFT.pattern.finditer(text, left, start))])
+    if found := _BEFORE.pattern.search(text, left, before):
         before = found.start()
     index = page.index(end - 1)
     line_end = page.start(index) + len(page.lines[index].text)
@@ -426,7 +428,7 @@ def _worded(
         reply = Reply(None, "", "", f"AADSTS{code['code']}", (f"AADSTS{code['code']}",))
         if (known := _known(Said(reply, start, end), signs, None)).sign:
             yield known
-    elif _ENTRA.search(text, start, end):
+    elif _ENTRA.pattern.search(text, start, end):
         yield said  # a number of the sign-in service that no sign knows is shown as it is
 
 

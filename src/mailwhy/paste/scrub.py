@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step
+from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step, Target
+from .shape import Shape, fold
 
 MASK = "***"
 _B64 = r"[A-Za-z0-9+/_-]{4,}={0,2}"
@@ -22,6 +23,7 @@ _NAMES = (
     r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|contrase\w+|mot[_ ]de[_ ]passe|kennwort|senha|api[_-]?key"
     r"|client_assertion)"
 )
+_NAMES_HOLD = ("pass", "pwd", "secret", "token", "contrase", "kennwort", "senha", "api", "client_assertion")
 _PROSE = r"command\b|not\b|expired\b|is\b|was\b|the\b|5\d\d\b|4\d\d\b|authentication\b"
 _NO_ARGUMENT = r"failed|XOAUTH|PLAIN|mech|command|request|error|with|for|from|to\b|on\b|is\b|and\b|or\b|attempt"
 _NO_RESPONSE = r"failed|completed|XOAUTH2|LOGIN\b|PLAIN\b|auth|refused|returned|and\b|or\b|is\b|command|mechanism"
@@ -29,47 +31,78 @@ _COMMANDS = r"AUTH|EHLO|HELO|MAIL|RCPT|DATA|QUIT|STARTTLS"
 
 # where programs print secrets (facts: users 6.4); the group `secret` is masked
 _PLACES = tuple(
-    re.compile(shape, re.IGNORECASE | re.MULTILINE)
-    for shape in (
+    Shape(source, re.IGNORECASE | re.MULTILINE, holds)
+    for holds, source in (
         # the answer to the prompt for the password: on the next line, or behind it
-        r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?"
-        r"(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
-        rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+{_CLIENT}\s*(?P<secret>(?!334|[245]\d\d[ -]){_B64})(?=[\s\"',;]|$)",
+        (
+            ("334",),
+            r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?"
+            r"(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
+        ),
+        (
+            ("334",),
+            rf"\b334[ ]UGFzc3dvcmQ6[\s\"',;.|]+{_CLIENT}\s*(?P<secret>(?!334|[245]\d\d[ -]){_B64})(?=[\s\"',;]|$)",
+        ),
         # SMTP and IMAP initial responses
-        r"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?"
-        rf"(?P<secret>(?!{_NO_RESPONSE})(?:[A-Za-z0-9+/_-]{{8,}}={{0,2}}))",
+        (
+            ("auth ", "authenticate "),
+            r"\b(?:AUTH|AUTHENTICATE)[ ]+(?:PLAIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|NTLM|LOGIN)[ ]+(?:\"|')?"
+            rf"(?P<secret>(?!{_NO_RESPONSE})(?:[A-Za-z0-9+/_-]{{8,}}={{0,2}}))",
+        ),
         # IMAP LOGIN, quoted and bare; POP PASS
-        r"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+"
-        r"\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
-        rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
-        r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)",
+        (
+            ("login ",),
+            r"\bLOGIN[ ]+(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'\[(]+@[^\s\"']+|[^\s\"']+)[ ]+"
+            r"\"(?P<secret>(?:[^\"\\\n]|\\.)*)\"",
+        ),
+        (
+            ("login ",),
+            rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
+        ),
+        (("pass ",), r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)"),
         # addresses, tokens
-        r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@",
-        r"\b(?:auth=)?Bearer\s+(?P<secret>[^\s\x01\"',;]{8,})",
-        r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})",  # a JSON web token
+        (("://",), r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@"),
+        (("bearer",), r"\b(?:auth=)?Bearer\s+(?P<secret>[^\s\x01\"',;]{8,})"),
+        # a JSON web token
+        (("eyj",), r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2})"),
         # settings: SQL, JSON, key=value, YAML
-        r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'",
-        r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]",
-        rf"{_NAMES}[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']",
-        rf"{_NAMES}[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}}]+)",
-        r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:\s*"
-        rf"(?P<secret>(?!{_PROSE})[^\s\"',;&)\]}}]{{3,}})(?=[ \t]*(?:$|[,;}}\v]))",
+        (("pass",), r"@?(?:password|mailserver_password|smtp_pass\w*)\s*=\s*N?'(?P<secret>[^'\n]+)'"),
+        (("identified ",), r"\bIDENTIFIED[ ]+(?:BY|WITH)[ ]+['\"](?P<secret>[^'\"\n]+)['\"]"),
+        (_NAMES_HOLD, rf"{_NAMES}[\"']?\s*(?:=>|:=|=|:|\bis\b)\s*[\"'](?P<secret>[^\"'\n]+)[\"']"),
+        (_NAMES_HOLD, rf"{_NAMES}[\"']?\s*(?:=>|:=|=)\s*(?P<secret>[^\s\"',;&)\]}}]+)"),
+        (
+            _NAMES_HOLD,
+            r"(?:^|[\s,;{(])(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase|wort)|pwd|kennwort|senha|client_secret)[\"']?\s*:"
+            rf"\s*(?P<secret>(?!{_PROSE})[^\s\"',;&)\]}}]{{3,}})(?=[ \t]*(?:$|[,;}}\v]))",
+        ),
         # PHP stack traces, command lines
-        r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*"
-        r"'(?P<secret>[^'\n]+)'\)",
-        r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?"
-        rf"'(?P<secret>(?!{_COMMANDS})[A-Za-z0-9+/]{{4,}}={{0,2}})(?:\s|\\[rn])*'",
-        r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)",
-        r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
+        (
+            ("->",),
+            r"->(?:authenticate|login|auth\w*|_?auth\w*|executeCommand)\((?:[^()\n]|\([^()\n]*\))*?,\s*"
+            r"'(?P<secret>[^'\n]+)'\)",
+        ),
+        (
+            ("command(", "authenticate(", "client_send(", "fputs(", "fwrite("),
+            r"(?:executeCommand|authenticate|sendCommand|client_send|fputs|fwrite)\((?:'[^'\n]*',\s*)?"
+            rf"'(?P<secret>(?!{_COMMANDS})[A-Za-z0-9+/]{{4,}}={{0,2}})(?:\s|\\[rn])*'",
+        ),
+        (("-u",), r"(?:--?(?:user|u)[ =]|\bcurl\b[^\n]*\s-u\s*)[\"']?[^\s:\"']+:(?P<secret>[^\s\"']+)"),
+        (
+            ("-ap", "-password", "-auth", "-xp"),
+            r"(?:-ap|--auth-password|--password|-xp)[ =]+[\"']?(?P<secret>[^\s\"']+)",
+        ),
     )
 )
-_ARGUMENTS = re.compile(r"(?:->|::)\w*(?:login|auth|connect|open)\w*\((?P<arguments>[^()\n]{3,400})\)", re.IGNORECASE)
-_USER_PROMPT = re.compile(
+_ARGUMENTS = Shape(
+    r"(?:->|::)\w*(?:login|auth|connect|open)\w*\((?P<arguments>[^()\n]{3,400})\)", re.IGNORECASE, ("->", "::")
+)
+_USER_PROMPT = Shape(
     r"\b334[ ]VXNlcm5hbWU6[\s\"',;]+(?:C:|CLIENT[ ]->[ ]SERVER:|>>>|->|~>)?\s*(?P<user>[A-Za-z0-9+/]{4,}={0,2})",
     re.IGNORECASE,
+    ("334",),
 )
-_PROMPT = re.compile(r"\b334(?:[ ]\S*)?[ \t]*$", re.IGNORECASE)
-_BASE64_LINE = re.compile(r"^[^\n]{0,60}?(?<![\w+/=.-])(?P<secret>[A-Za-z0-9+/]{8,}={0,2})[ \t]*$")
+_PROMPT = Shape(r"\b334(?:[ ]\S*)?[ \t]*$", re.IGNORECASE)
+_BASE64_LINE = Shape(r"^[^\n]{0,60}?(?<![\w+/=.-])(?P<secret>[A-Za-z0-9+/]{8,}={0,2})[ \t]*$")
 
 
 def redact(text: str) -> tuple[str, frozenset[str]]:
@@ -84,10 +117,13 @@ def redact(text: str) -> tuple[str, frozenset[str]]:
         start, end = found.span("secret")
         return found.string[found.start() : start] + MASK + found.string[end : found.end()]
 
+    folded = fold(text)
     for shape in _PLACES:
-        text = shape.sub(mask, text)
+        if shape.fits(folded):
+            text = shape.pattern.sub(mask, text)
     text = _after_prompts(text, secrets)
-    text = _ARGUMENTS.sub(lambda found: _masked_arguments(found, secrets), text)
+    if _ARGUMENTS.fits(folded):
+        text = _ARGUMENTS.pattern.sub(lambda found: _masked_arguments(found, secrets), text)
     return forget(text, secrets), frozenset(secrets)
 
 
@@ -136,7 +172,7 @@ def _after_prompts(text: str, secrets: set[str]) -> str:
         return text
     lines = text.split("\n")
     for number, line in enumerate(lines[:-1]):
-        if _PROMPT.search(line) and (found := _BASE64_LINE.match(lines[number + 1])):
+        if _PROMPT.pattern.search(line) and (found := _BASE64_LINE.pattern.match(lines[number + 1])):
             user = line.rstrip().upper().endswith("VXNLCM5HBWU6")
             if not user:
                 secrets.update(_forms(found["secret"]))
@@ -157,7 +193,7 @@ def _masked_arguments(found: re.Match[str], secrets: set[str]) -> str:
 
 def user_told(text: str) -> str | None:
     """The name that answers `334 VXNlcm5hbWU6`, decoded."""
-    found = _USER_PROMPT.search(text)
+    found = _USER_PROMPT.search(text, fold(text))
     if not found:
         return None
     try:
@@ -175,7 +211,7 @@ _MICROSOFT = (
     r"|azure\.(?:com|us)|live\.com)"
 )
 _TOP = r"com|net|org|edu|gov|io|local|lan|internal|corp|example|test|[a-z]{2}"
-_HIDE = re.compile(
+_HIDE = Shape(
     rf"""
       (?P<name>[^\s@]+@name\b)
     | (?P<address>[A-Za-z0-9._%+'=&~/\\-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
@@ -197,7 +233,7 @@ class Scrubber:
         self._counts: dict[str, int] = {}
 
     def __call__(self, text: str) -> str:
-        return _HIDE.sub(self._hide, text)
+        return _HIDE.pattern.sub(self._hide, text)
 
     def _hide(self, found: re.Match[str]) -> str:
         kind = found.lastgroup or ""
@@ -247,12 +283,14 @@ def scrubbed(outcome: Outcome) -> Outcome:
     def step(old: Step) -> Step:
         return replace(old, reply=old.reply and reply(old.reply), seen=plain(old.seen))
 
+    def where(old: Target) -> Target:
+        return replace(old, host=old.host and hide(old.host))
+
     def finding(old: Finding) -> Finding:
-        return replace(old, because=tuple(map(hide, old.because)))
+        return replace(old, because=tuple(map(hide, old.because)), target=old.target and where(old.target))
 
     def diagnosis(old: Diagnosis) -> Diagnosis:
-        target = replace(old.attempt.target, host=old.attempt.target.host and hide(old.attempt.target.host))
-        attempt = replace(old.attempt, target=target, steps=tuple(map(step, old.attempt.steps)))
+        attempt = replace(old.attempt, target=where(old.attempt.target), steps=tuple(map(step, old.attempt.steps)))
         return replace(old, account=account(old.account), attempt=attempt, findings=tuple(map(finding, old.findings)))
 
     return replace(

@@ -9,14 +9,14 @@ was only written (`\\n` in JSON, `<br>`) becomes `SOFT`.
 from __future__ import annotations
 
 import codecs
-import html
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote_plus
 
+from ..noun import dataclass
 from ..signs import squash
+from .shape import Shape
 from .times import leading_time
 
 SOFT = "\v"  # a line end inside a line of the paste
@@ -48,23 +48,27 @@ codecs.register_error("latin-1-bytes", _as_latin_1)
 
 # -- layers, taken off over the whole text -----------------------------------------------------------------------
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\^\[\[[\d;]*m")
-_HIDDEN = re.compile("[\x00\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd\u00ad]")
-_WRITTEN_END = re.compile(r"\\+r\\+n|\\+[nr](?![a-z]*[\\@])|<br\s*/?>|</(?:p|div|td|tr|li|pre)>", re.IGNORECASE)
-_ESCAPED = re.compile(r"\\+(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\\+(?P<mark>[\"'/_*`\[\]<>])|\\+t(?![a-z])")
-_TAG = re.compile(
+_ANSI = Shape(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\^\[\[[\d;]*m", holds=("\x1b", "^[[")
+)
+_HIDDEN = Shape("[\x00\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd\u00ad]")
+_WRITTEN_END = Shape(r"\\+r\\+n|\\+[nr](?![a-z]*[\\@])|<br\s*/?>|</(?:p|div|td|tr|li|pre)>", re.IGNORECASE)
+_ESCAPED = Shape(r"\\+(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\\+(?P<mark>[\"'/_*`\[\]<>])|\\+t(?![a-z])")
+_TAG = Shape(
     r"</?(?:p|div|span|b|i|u|em|strong|code|pre|td|tr|th|table|tbody|li|ul|ol|a|font|html|body|kbd|tt)"
     r"(?:\s[^<>\n]{0,200})?/?>|<!\[CDATA\[|\]\]>",
     re.IGNORECASE,
 )
-_QUOTED_PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+")
-_SOFT_WRAP = re.compile(r"=(?=\n)")
-_MARKDOWN = re.compile(r"(?<!\*)\*\*(?!\*)|\*\*(?=\*[ ](?:BYE|OK|NO|BAD)\b)|``?`?(?:[a-z]+(?=\n))?|~~")
-_DOUBLED = re.compile(r"(?<=\w)''(?=\w)")
-_TUPLE = re.compile(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)")
-_RUST = re.compile(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*")
+_QUOTED_PRINTABLE = Shape(r"(?:=[0-9A-F]{2})+")
+_SOFT_WRAP = Shape(r"=(?=\n)")
+_MARKDOWN = Shape(
+    r"(?<!\*)\*\*(?!\*)|\*\*(?=\*[ ](?:BYE|OK|NO|BAD)\b)|``?`?(?:[a-z]+(?=\n))?|~~", holds=("**", "`", "~~")
+)
+_DOUBLED = Shape(r"(?<=\w)''(?=\w)", holds=("''",))
+_TUPLE = Shape(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)", holds=("'", '"'))
+_RUST = Shape(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*", holds=("error (",))
 
-_IN_ADDRESS = re.compile(r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*")
+_IN_ADDRESS = Shape(r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*", 0, ("+", "%20"))
 
 
 def _written(found: re.Match[str]) -> str:
@@ -86,7 +90,10 @@ def _octets(found: re.Match[str]) -> str:
 
 def peel(text: str) -> str:
     """The text without escapes, entities, tags, colours and stars; as many line ends as before."""
-    text = _HIDDEN.sub("", _ANSI.sub("", text)).replace("\r\n", "\n").replace("\f", " ")
+    text = _ANSI.sub("", text)
+    if not text.isascii() or "\0" in text:
+        text = _HIDDEN.sub("", text)
+    text = text.replace("\r\n", "\n").replace("\f", " ")
     text = text.replace("\r", SOFT if "\n" in text else "\n")
     for _ in range(3):  # JSON inside JSON inside a log
         if "\\" not in text:
@@ -104,6 +111,8 @@ def peel(text: str) -> str:
 
 
 def _entity(found: re.Match[str]) -> str:
+    import html
+
     return " ".join(html.unescape(found.group()).splitlines()) or " "
 
 
@@ -169,11 +178,11 @@ def line_of(number: int, text: str) -> Line:
     return Line(number, text, time, speaker, prefixed)
 
 
-@dataclass(frozen=True)
 class Page:
     """Lines that stand together, clean, as one text; places in it lead back to the lines."""
 
-    lines: tuple[Line, ...]
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        self.lines = lines
 
     @cached_property
     def text(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from .shape import Shape
+
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -16,8 +18,11 @@ _ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d))?"
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
 _BEFORE = r"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?"
 _BEHIND = r"\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*"
+_FRONT = 64  # characters in which a leading time has its clock
+_OPENING = " \t\v\f\xa0[(>"
+_HAS_CLOCK = re.compile(r"\d\d:\d\d")
 _SHAPES = tuple(
-    re.compile(_BEFORE + shape + _BEHIND, re.IGNORECASE)
+    Shape(_BEFORE + shape + _BEHIND, re.IGNORECASE)
     for shape in (
         rf"(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]\s*{_CLOCK}{_ZONE}",
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})[- /](?P<name>[a-z]{{3}})[- /](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",
@@ -34,8 +39,10 @@ def leading_time(line: str) -> tuple[str | None, int] | None:
 
     Without a year it is ISO 8601 as far as known: `--09-28T13:03:50`.
     """
+    if not _HAS_CLOCK.search(line.lstrip(_OPENING), 0, _FRONT):
+        return None
     for shape in _SHAPES:
-        if (found := shape.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
+        if (found := shape.pattern.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
             return _iso(found), found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()

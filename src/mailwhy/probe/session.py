@@ -108,9 +108,9 @@ class Session:
         try:
             await wire.start_tls(trust(self.way.ca_file), self.host, after_reply=after_reply)
         except (ssl.SSLError, Failed) as why:
-            step.seen.update(tls.facts(wire.tls, self.host, why, wire.first))
+            step.seen.update(wire.masked(tls.facts(wire.tls, self.host, why, wire.first)))
             raise
-        step.seen.update(tls.facts(wire.tls, self.host))
+        step.seen.update(wire.masked(tls.facts(wire.tls, self.host)))
 
     @property
     def oauth(self) -> bool:

@@ -6,10 +6,10 @@ One more format = one module and one line in `FORMATS`. The console is never tou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import import_module
 
 from ..model import Knowledge, Outcome
+from ..noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     elif step and step.fault:
         yield f"<p>No reply: {esc(w.FAULTS.get(str(step.fault), str(step.fault)))}.</p>"
     if diagnosis.verdict is not Verdict.NOT_TRIED:
-        yield f"<p>Password: {w.looked(diagnosis)}.</p>"
+        yield f"<p>{w.secret_of(diagnosis)}: {w.looked(diagnosis)}.</p>"
     yield "</article>"
 
 

@@ -7,7 +7,6 @@ wrapped and begins in the first column.
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -117,7 +116,7 @@ def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: 
         page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
     _reply(page, attempt)
     if diagnosis.verdict is not Verdict.NOT_TRIED:
-        page.say(f"Password: {w.looked(diagnosis)}.", 6)
+        page.say(f"{w.secret_of(diagnosis)}: {w.looked(diagnosis)}.", 6)
     numbers = [order[f.cause] for f in diagnosis.findings if f.cause in order]
     if numbers and diagnosis.verdict is not Verdict.RETIRED:
         page.say(f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(w.ranges(numbers))} below.", 6)
@@ -305,6 +304,8 @@ def _notices(page: Page, outcome: Outcome) -> None:
 
 
 def _everything(page: Page, outcome: Outcome) -> None:
+    import json
+
     page.head("Everything seen")
     for diagnosis in outcome.diagnoses:
         attempt = diagnosis.attempt

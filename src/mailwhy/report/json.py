@@ -105,7 +105,7 @@ def _finding(finding: Finding, account: Account, knowledge: Knowledge) -> dict[s
         "basis": finding.basis.value,
         "owner": cause.owner,
         "because": list(finding.because),
-        "told_apart_by": [apart(text, account) for text in finding.told_apart_by],
+        "told_apart_by": [apart(text, finding, account) for text in finding.told_apart_by],
         "note": finding.note,
         "why": fill(cause.why, account),
         "tonight": fill(cause.tonight, account),

@@ -11,14 +11,14 @@ from . import words as w
 class Live:
     """An observer: `live(target, step)` after each stage. Silent where the stream is no terminal, or has gone."""
 
-    def __init__(self, stream: TextIO, *, color: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, color: bool = False) -> None:
         self.stream = stream
         self.color = color
         self.on = _is_terminal(stream)
 
     def __call__(self, target: Target, step: Step) -> None:
         """One line about one stage."""
-        if not self.on:
+        if not self.on or self.stream is None:
             return
         text = f"{w.name(target.protocol):<5} {w.stage_words(step)}"
         if step.stage is Stage.TCP and step.ok:
@@ -33,8 +33,8 @@ class Live:
             self.on = False
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:
         return False

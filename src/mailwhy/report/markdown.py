@@ -73,7 +73,7 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     if attempt.held_back:
         yield f"- Held back: {esc(attempt.held_back)}"
     else:
-        yield f"- Password: {w.looked(diagnosis)}"
+        yield f"- {w.secret_of(diagnosis)}: {w.looked(diagnosis)}"
     step = w.decisive(attempt)
     if step and step.reply:
         if parts := w.reply_words(step.reply.spoken):

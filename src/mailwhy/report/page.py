@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Account, Action, Cause, JsonValue, to_plain
+from ..pages import located
 from .powershell import command_of
 
 NOBODY = Account()
@@ -39,7 +40,7 @@ NEEDS: dict[str, str] = {
 
 def text(cause: Cause, width: int = 80, color: bool = False, account: Account = NOBODY) -> str:
     """The page for a terminal of `width` columns, with a final line end."""
-    return "\n".join(_text_lines(cause, width, color, account)) + "\n"
+    return "\n".join(_text_lines(located(cause), width, color, account)) + "\n"
 
 
 def _text_lines(cause: Cause, width: int, color: bool, account: Account) -> Iterator[str]:
@@ -118,6 +119,7 @@ def bold(line: str) -> str:
 
 def markdown(cause: Cause, account: Account = NOBODY) -> str:
     """The page as markdown, for a ticket or a wiki, with a final line end."""
+    cause = located(cause)
     lines = [f"# {escaped(cause.title)}", "", f"`{cause.id}`"]
     for heading, body in (
         ("Why", [escaped(cause.why)] if cause.why else []),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from ..model import Attempt, Diagnosis, Outcome, Protocol, Stage, Verdict
+from ..noun import dataclass
 from . import words as w
 
 CLIENT_APP = {Protocol.SMTP: "Authenticated SMTP", Protocol.IMAP: "IMAP4", Protocol.POP: "POP3"}

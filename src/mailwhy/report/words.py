@@ -7,7 +7,6 @@ is shown: a server's text must never act on a terminal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..model import (
@@ -18,6 +17,7 @@ from ..model import (
     Cause,
     Diagnosis,
     Finding,
+    Kind,
     Knowledge,
     Outcome,
     Password,
@@ -29,7 +29,8 @@ from ..model import (
     Target,
     Verdict,
 )
-from ..pages import suited
+from ..noun import dataclass
+from ..pages import at, located, suited
 from ..reply import harmless
 from . import powershell
 
@@ -68,6 +69,11 @@ def clean(text: object) -> str:
 def name(protocol: Protocol) -> str:
     """SMTP, IMAP, POP."""
     return protocol.value.upper()
+
+
+def secret_of(diagnosis: Diagnosis) -> str:
+    """What signed in: Password, or Token."""
+    return "Token" if diagnosis.attempt.kind is Kind.OAUTH else "Password"
 
 
 def looked(diagnosis: Diagnosis) -> str:
@@ -112,8 +118,9 @@ def command(action: Action, account: Account) -> str:
         return powershell.command_of(action, NOBODY)
 
 
-def apart(text: str, account: Account) -> str:
-    """One line of `told_apart_by`: a command of a page, or words, with the addresses filled in."""
+def apart(text: str, finding: Finding, account: Account) -> str:
+    """One line of `told_apart_by`: a command of a page, or words, with server and addresses filled in."""
+    text = at(text, finding.target, finding.place)
     quoting = powershell.quoted
     if text.startswith("GET https:"):
         quoting = powershell.url_quoted
@@ -128,7 +135,7 @@ def apart(text: str, account: Account) -> str:
 def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
     """The page of a finding, as it fits the mailbox's place; an empty one where the handbook has none."""
     cause = knowledge.cause(finding.cause) or Cause(finding.cause, finding.cause, "", "")
-    return suited(cause, finding.place)
+    return located(suited(cause, finding.place), finding.target, finding.place)
 
 
 def decisive(attempt: Attempt) -> Step | None:
@@ -161,6 +168,7 @@ def stage_words(step: Step) -> str:
         Stage.TLS: str(seen.get("version", "")).replace("TLSv", ""),
         Stage.CAPABILITIES: "",
         Stage.AUTH: str(seen.get("mechanism", "")),
+        Stage.USE: step.sent if step.sent == "message" else "",  # a real one, sent because it was asked for
     }.get(step.stage, "")
     words = " ".join(part for part in (step.stage.value, clean(detail)) if part)
     if step.ok:
@@ -210,13 +218,14 @@ def live_findings(outcome: Outcome) -> tuple[Finding, ...]:
 
 
 def struck(outcome: Outcome) -> tuple[Ruled, ...]:
-    """The causes that were ruled out. No news: those of another protocol, and of one that Microsoft removed."""
+    """The causes that were ruled out. No news: those of another protocol or kind of credential, and of a
+    protocol that Microsoft removed."""
     told = {r.cause for d in outcome.diagnoses for r in d.ruled_out}
     live = {r.cause for d in outcome.diagnoses if d.verdict is not Verdict.RETIRED for r in d.ruled_out}
     return tuple(
         ruled
         for ruled in outcome.ruled_out
-        if not ruled.by.startswith("protocol=") and (ruled.cause in live or ruled.cause not in told)
+        if not ruled.by.startswith(("protocol=", "credential=")) and (ruled.cause in live or ruled.cause not in told)
     )
 
 
@@ -226,9 +235,12 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     if live and outcome.verdict not in (Verdict.WORKS, Verdict.RETIRED):
         return _with_cause(outcome, live, knowledge)
     summary = summary_of(outcome)
+    retired = "Use another way: OAuth, or SMTP if the program only sends."
+    if any(d.verdict is Verdict.RETIRED and d.attempt.target.protocol is Protocol.SMTP for d in outcome.diagnoses):
+        retired = "Use a program with modern sign-in (OAuth), or the browser."
     endings = {
         Verdict.WORKS: ("nobody: the sign-in works.", "Nothing has to be done."),
-        Verdict.RETIRED: ("nobody in the tenant.", "Use another way: OAuth, or SMTP if the program only sends."),
+        Verdict.RETIRED: ("nobody in the tenant.", retired),
         Verdict.UNREACHABLE: ("you, or the network admin.", "Try from another network; ask whether the port is open."),
         Verdict.NOT_TRIED: ("you.", "Read below why it was held back, then run it again."),
         Verdict.NO_REPLY: ("you.", "Paste the lines around the failure; the server's own reply is not in the text."),

@@ -1,0 +1,48 @@
+"""How a command ends when it cannot end well: the reader has gone, there is no room to print, we made a mistake.
+
+None of these may end with 1, which says that the password was refused. Imports nothing heavy: every command does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+COULD_NOT_TELL = 3  # model.Exit.UNKNOWN
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+
+
+def silence(stream: TextIO) -> None:
+    """Points a broken stream to nowhere, so that the interpreter's own flush at the end stays quiet."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def nobody_reads() -> int:
+    """The reader has closed its pipe, which is its good right. The exit code."""
+    silence(sys.stdout)
+    return 0
+
+
+def went_wrong(why: Exception) -> int:
+    """Says what happened, on standard error; the exit code."""
+    if isinstance(why, OSError) and why.errno in NO_ROOM:
+        silence(sys.stdout)
+        _say(f"Error: this could not be printed: {why.strerror}\n")
+        return COULD_NOT_TELL
+    import traceback
+
+    _say("".join(traceback.format_exception(why)))
+    _say("This is a mistake in mailwhy; it says nothing about the password or the mailbox.\n")
+    return COULD_NOT_TELL
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # standard error may be gone as well
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -1,0 +1,75 @@
+"""Where to sign in, from what the options say: servers, cloud, detours. Shared by the commands that connect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..diagnose import consumer_cloud
+from ..model import Account, Knowledge, Protocol, Target
+from ..targets import BadServerError, of_cloud, parse_server
+
+if TYPE_CHECKING:
+    from ..net import Way
+
+
+def server(text: str) -> Target:
+    """`smtp=HOST:PORT/starttls` as a Target."""
+    try:
+        return parse_server(text)
+    except BadServerError as why:
+        raise click.BadParameter(str(why)) from None
+
+
+def detour(text: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """curl's `HOST:PORT:ADDRESS:PORT`, IPv6 in brackets."""
+    host = r"(\[[^\]]+\]|[^:\[\]]+)"
+    found = re.fullmatch(rf"{host}:(\d+):{host}:(\d+)", text)
+    if not found:
+        raise click.BadParameter(f"{text!r}: write it as HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
+    return (found[1].strip("[]"), int(found[2])), (found[3].strip("[]"), int(found[4]))
+
+
+def cloud_of(named: str | None, account: Account, knowledge: Knowledge) -> str:
+    """The cloud of `--cloud`, else the one that the login's domain decides, else worldwide. Raises BadParameter."""
+    if named and named not in knowledge.clouds:
+        raise click.BadParameter(f"{named!r}: known clouds are {', '.join(knowledge.clouds)}", param_hint="--cloud")
+    return named or consumer_cloud(account.login or "", knowledge) or "worldwide"
+
+
+def targets_of(
+    servers: tuple[Target, ...], only: tuple[Protocol, ...] | None, cloud: str, knowledge: Knowledge
+) -> tuple[Target, ...]:
+    """The named servers and no others, or the cloud's; in the order of the protocols. Raises BadParameter."""
+    wanted = only or tuple(Protocol)
+    named = {target.protocol: target for target in servers}
+    if len(named) < len(servers):
+        raise click.BadParameter("name one server a protocol", param_hint="--server")
+    found = tuple(named[p] for p in wanted if p in named) if servers else of_cloud(knowledge.clouds[cloud], wanted)
+    if not found:
+        where = "the servers of --server" if servers else f"the cloud {cloud}"
+        raise click.BadParameter(f"{where} and --only {','.join(wanted)} have nothing in common", param_hint="--only")
+    return found
+
+
+def way_of(given: Mapping[str, Any]) -> Way:
+    """How to get there, from the options --connect-to, --ipv4, --source, --ca-file, --ehlo and --timeout."""
+    import socket
+
+    from ..net import Timeouts, Way
+
+    families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+    changes: dict[str, Any] = {
+        "connect_to": dict(given["connect_to"]),
+        "family": families[given.get("family")],
+        "source": given.get("source"),
+        "ca_file": given["ca_file"],
+    }
+    if given.get("ehlo"):
+        changes["ehlo"] = given["ehlo"]
+    if given["timeout"]:
+        changes["timeouts"] = Timeouts.all(given["timeout"])
+    return Way(**changes)

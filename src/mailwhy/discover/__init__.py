@@ -1,0 +1,42 @@
+"""Where a domain's mail is, by DNS: which Microsoft cloud and hosts serve it, or who else; and what a name answers.
+
+    place = await discover("contoso.com", Resolver())
+    naming = await explain_name("smtp.office365.com", Resolver())
+
+`ask` asks (dnspython), `read` and `names` judge. Nothing is connected to but the name server.
+"""
+
+from __future__ import annotations
+
+from ..knowledge import load
+from ..model import Knowledge
+from ..places import Naming, Place
+from .ask import BadDomainError, Resolver, ascii_domain
+from .names import explain_name
+from .read import SERVICES, endpoint, read
+
+__all__ = ["BadDomainError", "Naming", "Place", "Resolver", "ascii_domain", "discover", "explain_name"]
+
+
+async def discover(asked: str, resolver: Resolver, knowledge: Knowledge | None = None) -> Place:
+    """What DNS says of the domain `asked` (or of an address's). Raises BadDomainError, nothing else.
+
+    Two rounds of questions, each at once: the domain's own records, then those of the MX hosts that it names.
+    """
+    domain = ascii_domain(asked)
+    first = await resolver.ask_all(
+        [
+            (domain, "MX"),
+            (domain, "TXT"),
+            (f"autodiscover.{domain}", "CNAME"),
+            (f"autodiscover.{domain}", "A"),
+            (f"msoid.{domain}", "CNAME"),
+            *((f"{service}._tcp.{domain}", "SRV") for service in SERVICES),
+            (f"_mta-sts.{domain}", "TXT"),
+            (f"mta-sts.{domain}", "A"),
+            (endpoint(domain), "A"),
+        ]
+    )
+    hosts = [host for host in first[0].targets if host]
+    second = await resolver.ask_all((f"_25._tcp.{host}", "TLSA") for host in hosts)
+    return read(asked, domain, (*first, *second), knowledge or load())

@@ -1,0 +1,23 @@
+"""What a test needs from outside Python: skipped where it is missing, but a failure in CI, which installs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def need(missing: str) -> None:
+    """Skips when something is missing (`missing` says what, and how to get it), and fails instead in CI."""
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+
+
+def program(name: str) -> str:
+    """The path of a program that `make servers` installs."""
+    found = shutil.which(name)
+    need("" if found else f"{name} is not installed; `make servers` does it")
+    return found or name

@@ -1,0 +1,36 @@
+"""What `mailwhy mock` refuses at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailwhy.cli import main
+
+
+def refused(*arguments: str) -> str:
+    done = CliRunner().invoke(main, ["mock", *arguments])
+    assert done.exit_code == 2, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("option", ["--port-base", "--smtp-port", "--control-port"])
+def test_a_port_is_a_port(option: str) -> None:
+    assert "65535" in refused(option, "99999")
+
+
+def test_the_last_port_counts_too() -> None:
+    assert "the last port" in refused("--port-base", "65530")
+
+
+@pytest.mark.parametrize("delay", ["nan", "-5"])
+def test_a_delay_is_a_number_of_seconds(delay: str) -> None:
+    assert "--delay" in refused("--delay", delay)
+
+
+def test_a_recording_is_text(tmp_path: Path) -> None:
+    file = tmp_path / "session.txt"
+    file.write_bytes(b"\xf3\x00\xff")
+    assert "is not UTF-8" in refused("--replay", str(file))

@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 from click.testing import CliRunner, Result
@@ -286,3 +288,77 @@ def test_a_terminal_is_told_what_to_paste(monkeypatch: pytest.MonkeyPatch, capsy
         main(["explain", "--format", "json"])
     assert end.value.code == 0
     assert "Paste" in capsys.readouterr().err
+
+
+# -- long logs, and texts that were respelt
+
+
+def test_a_long_log_that_does_not_speak_of_mail_holds_nothing() -> None:
+    line = "2026-03-04 05:06:07 upstream 10.0.0.1:8080: connect() failed (111: Connection refused)"
+    assert explain("\n".join([line] * 100)).verdict is Verdict.NO_REPLY
+    assert explain("\n".join([line] * 30_000)).verdict is Verdict.NO_REPLY  # read in windows
+
+
+def test_a_long_log_that_speaks_of_mail_is_believed() -> None:
+    quiet = ["job started"] * 100
+    told = "could not reach smtp.office365.com: Connection refused"
+    outcome = explain("\n".join([*quiet, told, *quiet]))
+    assert [diagnosis.sign for diagnosis in outcome.diagnoses] == ["client-connection-refused"]
+
+
+def test_the_line_of_a_web_server_is_no_reply() -> None:
+    assert explain('203.0.113.9 - - "GET /mail/login HTTP/1.1" 421 550 "-" "bot"').verdict is Verdict.NO_REPLY
+
+
+@pytest.mark.parametrize("spelt", ["535+5.7.139+{}", "https://app.example/?error=535%205.7.139%20{}&back=1"])
+def test_a_reply_in_an_address_is_read(spelt: str) -> None:
+    words = quote_plus("Authentication unsuccessful, account locked. Contact your administrator.")
+    assert explain(spelt.format(words)).findings[0].cause == "account.locked"
+
+
+def test_a_reply_on_a_narrow_panel_is_read() -> None:
+    outcome = explain("\n".join(textwrap.wrap(f"{LOCKED} [AM0PR02CA0134.eurprd02.prod.outlook.com]", 32)))
+    assert outcome.findings[0].cause == "account.locked"
+    reply = only(outcome).steps[-1].reply
+    assert reply
+    assert reply.server == "AM0PR02CA0134.eurprd02.prod.outlook.com"
+
+
+def test_an_unknown_number_of_the_sign_in_service_is_shown() -> None:
+    outcome = explain("AADSTS65006: the sign-in failed")
+    assert outcome.verdict is Verdict.UNKNOWN
+    reply = only(outcome).steps[-1].reply
+    assert reply
+    assert "AADSTS65006" in reply.text
+
+
+def test_a_version_number_is_no_reply() -> None:
+    assert explain("Invoice 5.7.139 has 12 items").verdict is Verdict.NO_REPLY
+
+
+@pytest.mark.parametrize(
+    ("words", "sign"),
+    [
+        ("Ein Verbindungsversuch ist fehlgeschlagen, da die Gegenstelle nach einer", "client-connect-timeout"),
+        ("Une connexion existante a dû être fermée par l\u2019hôte distant", "client-connection-reset"),
+        ("El certificado remoto no es válido según el procedimiento", "client-certificate-self-signed"),
+        ("a autenticação falhou porque a parte remota fechou o fluxo de transporte", "client-handshake-reset"),
+        ("Risposta non corretta della parte connessa dopo l'intervallo di tempo", "client-connect-timeout"),
+    ],
+)
+def test_windows_in_other_languages(words: str, sign: str) -> None:
+    assert [diagnosis.sign for diagnosis in explain(words, Protocol.SMTP).diagnoses] == [sign]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        ("50126", "credentials.wrong"),
+        ("50055", "account.password_expired"),
+        ("50034", "credentials.username_not_upn"),
+        ("530035", "org.security_defaults"),
+    ],
+)
+def test_the_sign_in_service_may_blame_the_password_in_an_oauth_flow(number: str, cause: str) -> None:
+    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=AS_OF)
+    assert outcome.findings[0].cause == cause

@@ -318,7 +318,9 @@ def _weigh(sign: Sign, reading: Reading, knowledge: Knowledge) -> tuple[tuple[Fi
     ruled: dict[str, Ruled] = {}
     for meaning in sign.means:
         cause = knowledge.causes.get(meaning.cause)
-        struck = next((f for f in (*meaning.unless, *(cause.unless if cause else ())) if f in reading.facts), None)
+        # the sign-in service's number is its own verdict: what usually speaks against a cause does not outweigh it
+        usual = cause.unless if cause and sign.speaker is not Speaker.ENTRA else ()
+        struck = next((f for f in (*meaning.unless, *usual) if f in reading.facts), None)
         if struck:
             ruled.setdefault(meaning.cause, Ruled(meaning.cause, struck))
         elif all(fact in reading.facts for fact in meaning.given):

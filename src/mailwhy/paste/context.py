@@ -87,6 +87,7 @@ _FRONT_END = Shape(
 _PORT = Shape(
     r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
 )
+_ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _PORT_OF = {
     143: Protocol.IMAP,
     993: Protocol.IMAP,
@@ -101,6 +102,11 @@ _LOGIN = Shape(
     r"(?P<name>[\w.+'-]+@[\w-]+(?:\.[\w-]+)+)",
     re.IGNORECASE,
     ("@",),
+)
+_MAIL = Shape(
+    r"smtp|imap|pop3|e-?mail|outlook|office ?365|\bexchange\b|mail(?:er|kit|box|[ ._-]?server)"
+    r"|(?::|\bport\W{1,4})(?:110|143|465|587|993|995)\b",
+    re.IGNORECASE,
 )
 
 
@@ -154,6 +160,11 @@ def context_of(page: Page) -> Context:
     )
 
 
+def mail_lines(page: Page) -> list[int]:
+    """Which of the page's lines speak of mail, in order."""
+    return [page.index(found.start()) for found in _MAIL.pattern.finditer(page.text)]
+
+
 def _greeting(text: str, folded: str) -> tuple[str | None, str, Protocol | None]:
     if found := _SMTP_GREETING.search(text, folded):
         return found["host"], "exchange", Protocol.SMTP
@@ -195,7 +206,8 @@ def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
         if not port and (alone := _PORT.pattern.search(text)):
             port = alone["port"]
         return host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
-    return None, None
+    address = _ADDRESS.pattern.search(text)
+    return None, int(address["port"]) if address else None
 
 
 def _capabilities(text: str, folded: str) -> dict[Protocol, tuple[str, ...]]:

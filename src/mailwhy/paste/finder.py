@@ -8,13 +8,16 @@ What is found but not known stays: a reply that no sign knows is shown as it is.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, product, zip_longest
 
 from ..model import Protocol, Reply, Sign, Speaker
 from ..noun import dataclass
 from ..reply import TRAILER, harmless, parse
 from ..signs import Signs, squash, word_pattern
+from .context import mail_lines
 from .shape import Shape
 from .text import SOFT, Page
 
@@ -55,7 +58,7 @@ _REPLY = re.compile(
     rf"""
       (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
     | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
-    | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d)(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
+    | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
     | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
     | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
     | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
@@ -101,6 +104,8 @@ def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     words = [said for said in words if not _wrapper(said, replies, page)]
     if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
         words = [said for said in words if said.reply.status or not _foreign(said, hint)]
+    else:
+        words = _about_mail(words, page)
     found = [said for said in (*replies, *words) if said.sign or _stands_alone(said)]
     return sorted(found, key=lambda said: said.start)
 
@@ -120,9 +125,31 @@ def _foreign(said: Said, hint: Protocol) -> bool:
     return bool(sign and sign.protocol not in (None, hint) and sign.match.word)
 
 
+SHORT = 40  # lines; so few were chosen by a person, who knows what they are about
+NEARBY = 25  # lines around a program's words in which a long log must speak of mail
+
+
+def _about_mail(words: list[Said], page: Page) -> list[Said]:
+    """Without the refused and broken connections of other programs: a long log tells of many that are not mail's."""
+    short = page.lines[0].number == 1 and len(page.lines) <= SHORT
+    if short or not any(said.client for said in words):
+        return words
+    mail = mail_lines(page)
+
+    def near(said: Said) -> bool:
+        at = bisect_left(mail, page.index(said.start) - NEARBY)
+        return at < len(mail) and mail[at] <= page.index(said.start) + NEARBY
+
+    return [said for said in words if not said.client or near(said)]
+
+
+_UNKNOWN = Shape(rf"AADSTS\d|{_MAIL_WORDS}", re.IGNORECASE)
+
+
 def _stands_alone(said: Said) -> bool:
-    """A reply that no sign knows is believed where its shape leaves no doubt."""
-    return bool(said.reply.status) or said.ok or len(said.reply.text) >= 12
+    """A reply that no sign knows is believed where its shape leaves no doubt, or its words are those of mail."""
+    reply = said.reply
+    return bool(reply.status) or said.ok or (len(reply.text) >= 12 and bool(_UNKNOWN.pattern.search(reply.text)))
 
 
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
@@ -205,7 +232,8 @@ def _end_of_lines(page: Page, start: int, limit: int) -> int:
             return at - 1
         if complete and (line.speaker or line.prefixed):
             return at - 1
-        if _GOES_ON.match(line.text) or not complete or so_far.count("[") > so_far.count("]"):
+        open_ended = so_far[-1:] in ",;" or so_far.count("[") > so_far.count("]")
+        if _GOES_ON.match(line.text) or not complete or open_ended:
             continue
         if so_far[-1:] in ".!])" or not (sentence and _no_room(before.text, line.text, widest)):
             return at - 1
@@ -268,14 +296,24 @@ def _respelt(pasted: str, text: str) -> str:
     return text if "\n" in pasted or SOFT in pasted else pasted
 
 
+_ENDS = Shape(r"[\n\v]")
+
+
 def _joined(bracket: str) -> str:
-    """A trailer without its line breaks: a blank where that leaves it whole, nothing where a word was broken."""
-    blank = " ".join(bracket.split())
-    if (found := TRAILER.match(blank)) and found.end() == len(blank):
+    """A trailer on one line: every line end in it was a blank, or broke a word; the reading that makes it whole."""
+    pieces = [" ".join(piece.split()) for piece in _ENDS.pattern.split(bracket)]
+    blank = " ".join(pieces)
+    if len(pieces) > MOST_LINES:
         return blank
-    close = re.sub(r"[ \t]*[\n\v][ \t]*", "", bracket)
-    found = TRAILER.match(close)
-    return close if found and found.end() == len(close) else blank
+    readings = (
+        "".join(chain(*zip_longest(pieces, glue, fillvalue=""))) for glue in product((" ", ""), repeat=len(pieces) - 1)
+    )
+    return next((reading for reading in readings if _whole_trailer(reading)), blank)
+
+
+def _whole_trailer(text: str) -> bool:
+    found = TRAILER.match(text)
+    return bool(found and found.end() == len(text))
 
 
 _POP = re.compile(r"^(?:-ERR|\+OK)\b")
@@ -309,6 +347,7 @@ _NUMBER = re.compile(
     r"(?P<code>\d{5,7})\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_ENTRA = Shape(r"\bAADSTS\d{4,8}\b")
 
 
 def _words(
@@ -362,6 +401,8 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
                 yield found.span()
     for found in _NUMBER.finditer(page.text):
         yield found.span("code")
+    for found in _ENTRA.pattern.finditer(page.text):
+        yield found.span()
 
 
 def _worded(
@@ -387,6 +428,8 @@ def _worded(
         reply = Reply(None, "", "", f"AADSTS{code['code']}", (f"AADSTS{code['code']}",))
         if (known := _known(Said(reply, start, end), signs, None)).sign:
             yield known
+    elif _ENTRA.pattern.search(text, start, end):
+        yield said  # a number of the sign-in service that no sign knows is shown as it is
 
 
 def _with_status(said: Said, piece: str) -> Said:

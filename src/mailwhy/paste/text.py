@@ -12,6 +12,7 @@ import codecs
 import re
 from bisect import bisect_right
 from functools import cached_property
+from urllib.parse import unquote_plus
 
 from ..noun import dataclass
 from ..signs import squash
@@ -67,12 +68,19 @@ _DOUBLED = Shape(r"(?<=\w)''(?=\w)", holds=("''",))
 _TUPLE = Shape(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)", holds=("'", '"'))
 _RUST = Shape(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*", holds=("error (",))
 
+_IN_ADDRESS = Shape(r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*", 0, ("+", "%20"))
+
 
 def _written(found: re.Match[str]) -> str:
     if code := found["code"]:
         letter = chr(int(code[1:], 16))
         return letter if letter.isprintable() else " "
     return found["mark"] or " "
+
+
+def _spelt(found: re.Match[str]) -> str:
+    """A reply in the address of an error page, or in a log that writes blanks as plus signs."""
+    return " ".join(unquote_plus(found.group(), errors="replace").split())
 
 
 def _octets(found: re.Match[str]) -> str:
@@ -97,6 +105,7 @@ def peel(text: str) -> str:
         text = _TAG.sub("", _WRITTEN_END.sub(SOFT, text))
     if _quoted_printable(text):
         text = _QUOTED_PRINTABLE.sub(_octets, _SOFT_WRAP.sub("", text))
+    text = _IN_ADDRESS.sub(_spelt, text)
     text = _DOUBLED.sub("'", _MARKDOWN.sub("", text))
     return _RUST.sub(r"\g<status> ", _TUPLE.sub(lambda found: f" {found['a'] or found['b']} ", text))
 

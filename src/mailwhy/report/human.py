@@ -218,7 +218,9 @@ def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Kn
             for action in cause.check[:1]:
                 _action(page, "To tell", action, outcome, 4)
     if len(live) > most:
-        page.say(f"{len(live) - most} more causes are possible, and less likely: -v lists them.", 1, 2)
+        rest = len(live) - most
+        more = f"{rest} more causes are possible" if rest > 1 else "1 more cause is possible"
+        page.say(f"{more}, and less likely: -v shows all.", 1, 2)
 
 
 def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:

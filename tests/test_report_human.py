@@ -90,7 +90,13 @@ def test_what_was_stopped_was_not_held_back() -> None:
     first = opening(judged("check", Account(), stopped), book())
     assert first.what == "SMTP not tested to the end."
     assert first.tonight.startswith("Run it again")
-    assert "held back" in opening(outcomes()["not-tried"], book()).tonight
+    assert "mend that" in opening(outcomes()["not-tried"], book()).tonight  # the same secret again would be held again
+
+
+def test_why_it_was_held_back_is_told_once() -> None:
+    text = human("wrong-password")
+    assert text.count("one refusal is enough") == 1
+    assert text.count("Held back: as above") == 1
 
 
 def test_one_more_cause_is_one() -> None:

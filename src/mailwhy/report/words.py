@@ -241,7 +241,7 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     retired = "Use another way: OAuth, or SMTP if the program only sends."
     if any(d.verdict is Verdict.RETIRED and d.attempt.target.protocol is Protocol.SMTP for d in outcome.diagnoses):
         retired = "Use a program with modern sign-in (OAuth), or the browser."
-    held = "Read below why it was held back, then run it again."
+    held = "Read below why it was held back, mend that, then run it again."
     if any((step := decisive(d.attempt)) and step.fault is Fault.CANCELLED for d in outcome.diagnoses):
         held = "Run it again, and let it come to its end."
     endings = {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mailwhy.cli.ledger import command
+from mailwhy.cli import main
 from mailwhy.ledger import Ledger, SignIn
 from mailwhy.model import Judged, Protocol, Secret
 
@@ -30,7 +30,7 @@ def remember(ledger: Ledger) -> None:
 
 
 def run(*args: str) -> Any:
-    return CliRunner().invoke(command, args)
+    return CliRunner().invoke(main, ["ledger", *args])
 
 
 def test_nothing_is_remembered_at_first(ledger: Ledger) -> None:
@@ -52,7 +52,7 @@ def test_it_shows_login_service_time_and_answer(ledger: Ledger) -> None:
 def test_clear(ledger: Ledger) -> None:
     remember(ledger)
     missing = run("clear", "v@contoso.com")
-    assert missing.exit_code == 1
+    assert missing.exit_code == 3  # 1 says that a password was refused
     assert "nothing is remembered of v@contoso.com" in missing.output
     assert run("clear", "u@contoso.com").output == "Forgot 1 account.\n"
     assert "Nothing is remembered" in run().output
@@ -70,5 +70,5 @@ def test_a_folder_that_cannot_be_read_is_an_error_without_a_traceback(ledger: Le
     ledger.folder.parent.joinpath("ledger").write_text("a file in the way")
     for args in ((), ("clear",)):
         result = run(*args)
-        assert result.exit_code == 1
+        assert result.exit_code == 3
         assert "Not a directory" in result.output

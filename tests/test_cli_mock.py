@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,16 @@ def test_a_recording_is_text(tmp_path: Path) -> None:
     file = tmp_path / "session.txt"
     file.write_bytes(b"\xf3\x00\xff")
     assert "is not UTF-8" in refused("--replay", str(file))
+
+
+@pytest.mark.parametrize("command", ["demo", "mock", "relay"])
+def test_without_the_extra_it_says_what_to_install(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mailwhy.mock import certs
+
+    monkeypatch.setattr(certs, "shared", certs.Certificates)  # the one that is kept may have been made already
+    monkeypatch.setattr("mailwhy.mock.servers.shared", certs.Certificates)
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    done = CliRunner().invoke(main, [command])
+    assert done.exit_code == 3, done.output  # 1 would say that a password was refused
+    assert done.output.startswith("Error: ")
+    assert "mailwhy[mock]" in done.output

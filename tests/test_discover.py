@@ -12,6 +12,8 @@ from mailwhy.discover import BadDomainError, Place, Resolver, ascii_domain, disc
 from mailwhy.discover.read import marks, servers
 from mailwhy.knowledge import load
 from mailwhy.places import Answered, AtMicrosoft, Lookup
+from mailwhy.report import Options
+from mailwhy.report.places import place_text
 
 TIMEOUT = 5.0
 
@@ -305,3 +307,12 @@ def test_every_mark_and_provider_has_a_source_and_speaks_of_known_clouds() -> No
         assert server.sources
     suffixes = [suffix for server in servers() for suffix in server.mx]
     assert len(suffixes) == len(set(suffixes))
+
+
+@pytest.mark.parametrize(
+    ("answered", "words"), [("TIMEOUT", "the resolver does not answer"), ("NO_RECORD", "DNS does not show")]
+)
+def test_a_silent_resolver_is_said_first(answered: str, words: str) -> None:
+    lookups = tuple(Lookup("contoso.test", type_, Answered[answered], ()) for type_ in ("MX", "TXT"))
+    place = Place("contoso.test", "contoso.test", AtMicrosoft.UNKNOWN, lookups=lookups)
+    assert words in place_text(place, load(), Options()).splitlines()[0]

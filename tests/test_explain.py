@@ -362,3 +362,19 @@ def test_windows_in_other_languages(words: str, sign: str) -> None:
 def test_the_sign_in_service_may_blame_the_password_in_an_oauth_flow(number: str, cause: str) -> None:
     outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=AS_OF)
     assert outcome.findings[0].cause == cause
+
+
+@pytest.mark.parametrize(
+    "fate", ["status=sent (250 2.0.0 Ok)", "status=deferred (host mx.example.org said: 450 4.2.0 later)"]
+)
+def test_a_log_of_deliveries_elsewhere_does_not_name_the_server(fate: str) -> None:
+    """The first line's relay stood beside the refusal of another server."""
+    other = f"Nov  1 10:00:00 mx1 postfix/smtp[1]: A1: to=<a@example.org>, relay=mx.example.org[203.0.113.5]:25, {fate}"
+    refusal = (
+        "Nov  1 10:00:01 mx1 postfix/smtp[2]: B2: to=<b@example.org>, relay=smtp.office365.com[52.98.1.2]:587, "
+        "dsn=4.7.139, status=deferred (SASL authentication failed; server smtp.office365.com[52.98.1.2] said: "
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.)"
+    )
+    told = explain("\n".join([other] * 3 + [refusal] + [other]))
+    target = next(d.attempt.target for d in told.diagnoses if "5.7.139" in str(d.attempt.steps[-1].reply))
+    assert (target.host, target.port) == ("smtp.office365.com", 587)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mailwhy
 from mailwhy.ledger import Book, Entry, Ledger, SignIn, family, files, is_loopback
 from mailwhy.ledger import judged as judge
-from mailwhy.ledger.rule import MEMORY, aged, iso, weigh
+from mailwhy.ledger.rule import MEMORY, Held, aged, iso, weigh
 from mailwhy.mock.threaded import Running
 from mailwhy.model import (
     Account,
@@ -74,6 +74,7 @@ def test_two_an_hour_and_the_third_waits_with_the_remembered_answer(ledger: Ledg
     assert "failed 2 times within the last hour" in str(held)
     assert "10:00 UTC" in str(held)
     assert f'The answer 10 min ago was: "{REPLY}"' in str(held)
+    assert str(Held("refused 5 min ago", REPLY)).startswith("refused 5 min ago. The answer was: ")
     assert "--force" in str(held)
     assert ledger.held_back(sign_in("three"), NOW + 60 * MINUTE) is None
 

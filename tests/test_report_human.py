@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -75,6 +76,35 @@ def test_a_success_needs_nobody() -> None:
     assert first.what == "SMTP works."
     assert first.who.startswith("nobody")
     assert "sign-in log" not in human("works")
+
+
+def test_several_protocols_work_and_one_works() -> None:
+    made = {p: Attempt(Target(p, "mail.example.com"), (Step(Stage.AUTH, True),)) for p in Protocol}
+    everything = judged("check", Account(), *made.values())
+    assert opening(everything, book()).what == "SMTP, IMAP and POP work."
+    assert opening(judged("check", Account(), made[Protocol.POP]), book()).what == "POP works."
+
+
+def test_what_was_stopped_was_not_held_back() -> None:
+    stopped = Attempt(Target(Protocol.SMTP, "mail.example.com"), (Step(Stage.GREETING, False, fault=Fault.CANCELLED),))
+    first = opening(judged("check", Account(), stopped), book())
+    assert first.what == "SMTP not tested to the end."
+    assert first.tonight.startswith("Run it again")
+    assert "mend that" in opening(outcomes()["not-tried"], book()).tonight  # the same secret again would be held again
+
+
+def test_why_it_was_held_back_is_told_once() -> None:
+    text = human("wrong-password")
+    assert text.count("one refusal is enough") == 1
+    assert text.count("Held back: as above") == 1
+
+
+def test_one_more_cause_is_one() -> None:
+    told = explain("smtplib.SMTPServerDisconnected: Connection unexpectedly closed")
+    for count, words in ((5, " 1 more cause is possible"), (6, " 2 more causes are possible")):
+        found = (*told.findings[:1] * (count - len(told.findings)), *told.findings)
+        text = render(dataclasses.replace(told, findings=found), load(), "human", Options())
+        assert words in text
 
 
 def test_a_paste_tells_lines_and_counts() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ._ends import nobody_reads, went_wrong
+from ._ends import COULD_NOT_TELL, nobody_reads, went_wrong
 
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,8 +52,8 @@ class Commands(click.Group):
         standalone_mode: bool = True,
         **more: Any,
     ) -> Any:
-        """As click's, but for the exit codes: click gives 1 to Ctrl-C, to a closed pipe and to a traceback, and 1
-        says here that the password was refused."""
+        """As click's, but for the exit codes: click gives 1 to Ctrl-C, to a closed pipe, to an error and to a
+        traceback, and 1 says here that the password was refused."""
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **more)
             if not standalone_mode:
@@ -65,7 +65,7 @@ class Commands(click.Group):
                 sys.exit(130)
             if isinstance(why, click.ClickException):
                 why.show()
-                sys.exit(why.exit_code)
+                sys.exit(COULD_NOT_TELL if why.exit_code == 1 else why.exit_code)
             sys.exit(went_wrong(why))
         sys.exit(code if isinstance(code, int) else 0)
 

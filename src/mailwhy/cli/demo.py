@@ -12,6 +12,8 @@ import sys
 
 import click
 
+from ._ends import COULD_NOT_TELL
+
 # mailbox -> what an administrator did to it; the look-alike prints the secrets itself
 SHOWN = {
     "works@contoso.test": "an app password that works",
@@ -26,7 +28,13 @@ AS_OF = "2026-11-22"
 @click.option("--quiet", "-q", is_flag=True, help="Three lines a mailbox.")
 def command(quiet: bool) -> None:
     """See it work on a built-in tenant: no account, no network, nothing to set up."""
-    sys.exit(asyncio.run(demonstrate(quiet)))
+    from ..mock.certs import MissingExtraError
+
+    try:
+        wrong = asyncio.run(demonstrate(quiet))
+    except MissingExtraError as why:
+        raise click.ClickException(str(why)) from None
+    sys.exit(COULD_NOT_TELL if wrong else 0)
 
 
 async def demonstrate(quiet: bool) -> int:

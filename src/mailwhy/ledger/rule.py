@@ -89,7 +89,8 @@ class Held:
     again: datetime | None = None
 
     def __str__(self) -> str:
-        said = f'{self.why}. The answer {age_in_words(self.age)} ago was: "{self.reply}"' if self.reply else self.why
+        when = "" if self.why.endswith(" ago") else f" {age_in_words(self.age)} ago"  # told once
+        said = f'{self.why}. The answer{when} was: "{self.reply}"' if self.reply else self.why
         return f"{said} (--force signs in all the same)"
 
 

@@ -29,7 +29,9 @@ class Certificates:
         try:
             import trustme
         except ModuleNotFoundError:
-            raise MissingExtraError("the mock needs certificates: install mailwhy[mock] (it brings trustme)") from None
+            raise MissingExtraError(
+                "the look-alike needs certificates: python -m pip install 'mailwhy[mock]' (it brings trustme)"
+            ) from None
         self._names = tuple(names)
         self._trustme = trustme
         self._ca: trustme.CA = trustme.CA(organization_name="mailwhy mock", key_type=trustme.KeyType.ECDSA)

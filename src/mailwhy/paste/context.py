@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from itertools import islice
 
 from ..model import Kind, Protocol
 from ..noun import dataclass
@@ -88,6 +89,8 @@ _PORT = Shape(
     r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
 )
 _ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
+_REFUSED = re.compile(r"\b535\b")
+MOST_HOSTS, REST = 2000, 400  # hosts that are looked at, and characters after each
 _PORT_OF = {
     143: Protocol.IMAP,
     993: Protocol.IMAP,
@@ -198,14 +201,25 @@ def _kind(text: str, folded: str, mechanisms: tuple[str, ...]) -> Kind | None:
 
 
 def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
-    for found in _DIALLED.pattern.finditer(text) if _DIALLED.fits(folded) else ():
+    """The server of the first line that tells a refused sign-in; else the first one whose mail was not delivered."""
+    first: tuple[str | None, int | None] | None = None
+    places = _DIALLED.pattern.finditer(text) if _DIALLED.fits(folded) else ()
+    for found in islice(places, MOST_HOSTS):
         host = found["host"] or found["known"]
         if not _HOST_NAME.pattern.search(host) or _FRONT_END.pattern.search(host):
+            continue
+        rest = text[found.end() : found.end() + REST].partition("\n")[0]
+        refused = _REFUSED.search(rest)
+        if (first and not refused) or "status=sent" in rest:
             continue
         port = found["port"] or found["port2"]
         if not port and (alone := _PORT.pattern.search(text)):
             port = alone["port"]
-        return host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
+        first = host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
+        if refused:
+            break
+    if first:
+        return first
     address = _ADDRESS.pattern.search(text)
     return None, int(address["port"]) if address else None
 

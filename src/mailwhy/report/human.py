@@ -76,8 +76,9 @@ def render(outcome: Outcome, knowledge: Knowledge, options: Options) -> str:
         return page.text()
     live = w.live_findings(outcome)
     order = {finding.cause: number for number, finding in enumerate(live, 1)}
+    held: set[str] = set()
     for diagnosis in outcome.diagnoses:
-        _protocol(page, diagnosis, order, options)
+        _protocol(page, diagnosis, order, options, held)
     if outcome.verdict is Verdict.WORKS and options.verbosity < 1:
         _no_more_than_named(page, live, knowledge)
     else:
@@ -102,7 +103,8 @@ def _opening(page: Page, outcome: Outcome, knowledge: Knowledge, options: Option
             page.say(line, 0, 10, tone="" if number else tone)
 
 
-def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: Options) -> None:
+def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: Options, held: set[str]) -> None:
+    """One protocol. held: the reasons that were told already; a new one is added."""
     attempt = diagnosis.attempt
     page.gap()
     head = f"{w.name(attempt.target.protocol):<6}{w.said(diagnosis)}"
@@ -113,7 +115,8 @@ def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: 
     if attempt.steps and not attempt.seen and not brief:
         page.say(", ".join(w.stage_words(step).replace(" ", TIED) for step in attempt.steps), 6)
     if attempt.held_back:
-        page.say(f"Held back: {w.clean(attempt.held_back)}", 6)
+        page.say(f"Held back: {'as above' if attempt.held_back in held else w.clean(attempt.held_back)}", 6)
+        held.add(attempt.held_back)
     _reply(page, attempt)
     if diagnosis.verdict is not Verdict.NOT_TRIED:
         page.say(f"{w.secret_of(diagnosis)}: {w.looked(diagnosis)}.", 6)
@@ -218,7 +221,9 @@ def _causes(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Kn
             for action in cause.check[:1]:
                 _action(page, "To tell", action, outcome, 4)
     if len(live) > most:
-        page.say(f"{len(live) - most} more causes are possible, and less likely: -v lists them.", 1, 2)
+        rest = len(live) - most
+        more = f"{rest} more causes are possible" if rest > 1 else "1 more cause is possible"
+        page.say(f"{more}, and less likely: -v shows all.", 1, 2)
 
 
 def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:

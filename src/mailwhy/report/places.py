@@ -60,6 +60,8 @@ def place_text(place: Place, knowledge: Knowledge, options: Options) -> str:
 def _headline(place: Place, knowledge: Knowledge) -> str:
     titles = " or ".join(knowledge.clouds[cloud].title for cloud in place.clouds)
     name = clean(place.asked)
+    if place.lookups and all(lookup.answered is Answered.TIMEOUT for lookup in place.lookups):
+        return f"{name}: the resolver does not answer, so nothing is known of its mail."
     return {
         AtMicrosoft.YES: f"{name}: its mail is at Microsoft: {titles}.",
         AtMicrosoft.LIKELY: f"{name}: its mailboxes are likely at Microsoft: {titles}.",

@@ -16,6 +16,7 @@ from ..model import (
     Basis,
     Cause,
     Diagnosis,
+    Fault,
     Finding,
     Kind,
     Knowledge,
@@ -86,10 +87,12 @@ def looked(diagnosis: Diagnosis) -> str:
 
 
 def said(diagnosis: Diagnosis) -> str:
-    """The verdict in words; an answer that no sign knows is a refusal all the same."""
+    """The verdict in words; an answer that no sign knows is a refusal all the same, and Ctrl-C is nobody's refusal."""
     step = decisive(diagnosis.attempt)
     if diagnosis.verdict is Verdict.UNKNOWN and step and step.stage is Stage.AUTH and step.reply:
         return "refused, reason not known"
+    if step and step.fault is Fault.CANCELLED:
+        return "not tested to the end"
     return SAID[diagnosis.verdict]
 
 
@@ -238,11 +241,14 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     retired = "Use another way: OAuth, or SMTP if the program only sends."
     if any(d.verdict is Verdict.RETIRED and d.attempt.target.protocol is Protocol.SMTP for d in outcome.diagnoses):
         retired = "Use a program with modern sign-in (OAuth), or the browser."
+    held = "Read below why it was held back, mend that, then run it again."
+    if any((step := decisive(d.attempt)) and step.fault is Fault.CANCELLED for d in outcome.diagnoses):
+        held = "Run it again, and let it come to its end."
     endings = {
         Verdict.WORKS: ("nobody: the sign-in works.", "Nothing has to be done."),
-        Verdict.RETIRED: ("nobody in the tenant.", retired),
+        Verdict.RETIRED: ("you: nobody can switch it on again.", retired),
         Verdict.UNREACHABLE: ("you, or the network admin.", "Try from another network; ask whether the port is open."),
-        Verdict.NOT_TRIED: ("you.", "Read below why it was held back, then run it again."),
+        Verdict.NOT_TRIED: ("you.", held),
         Verdict.NO_REPLY: ("you.", "Paste the lines around the failure; the server's own reply is not in the text."),
     }
     unknown = ("the mail administrator, with the reply below.", "Look the attempt up in the sign-in log.")
@@ -271,7 +277,8 @@ def summary_of(outcome: Outcome) -> str:
             names.append(protocol)
     if not groups:
         return "There is no server reply in the text."
-    return "; ".join(f"{_and(names)} {said}" for said, names in groups.items()) + "."
+    works = SAID[Verdict.WORKS]
+    return "; ".join(f"{_and(n)} {'work' if s == works and len(n) > 1 else s}" for s, n in groups.items()) + "."
 
 
 def _and(names: list[str]) -> str:

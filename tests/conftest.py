@@ -9,8 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from guard import sitecustomize as guard
+
+# In CI the same examples every time: a change is not blamed for what chance finds. Everywhere else chance decides.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 GUARD = Path(guard.__file__).parent
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from mailwhy.diagnose import cloud_of, consumer_cloud, diagnose, facts_of, outcome
+from mailwhy.diagnose import diagnose, outcome
+from mailwhy.facts import cloud_of, consumer_cloud, facts_of
 from mailwhy.model import (
     Account,
     Attempt,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import quopri
+import re
 import textwrap
 from collections.abc import Callable
 
@@ -121,16 +122,22 @@ def test_a_break_in_the_middle_of_a_word(sign: Sign, at: int, before: str) -> No
     assert PLAIN[sign.id] <= spoken(f"{before}{sign.example[:cut]}\n{sign.example[cut:]}\n", sign)
 
 
+# what chance (and hypothesis, which knows the constants of our code) may write and is a reply indeed
+LIKE_A_REPLY = re.compile(r"-ERR|\b(?:NO|BAD|BYE)\b|\b[245]\.\d|AADSTS|\b[45]\d\d\b")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_random_text_holds_nothing(text: str) -> None:
+    assume(not LIKE_A_REPLY.search(text))
     assert run.explain(text, as_of="2026-11-22").verdict is Verdict.NO_REPLY
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_never_raise(data: bytes) -> None:
-    assert not run.explain(data, as_of="2026-11-22").findings
+    outcome = run.explain(data, as_of="2026-11-22")
+    assert not outcome.findings or LIKE_A_REPLY.search(data.decode("latin-1").replace("\0", ""))
 
 
 @settings(max_examples=25, deadline=None)

@@ -29,7 +29,6 @@ OTHER_CONFIGURATION = (
 LINES = 400  # a module longer than this needs a table of contents
 LONGER = {
     "model.py": "one vocabulary: the nouns are read together",
-    "diagnose.py": "one pure way from attempts to diagnoses, told in its order",
 }
 
 

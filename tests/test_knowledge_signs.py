@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailwhy import knowledge
-from mailwhy.diagnose import cloud_of, consumer_cloud, diagnose
+from mailwhy.diagnose import diagnose
+from mailwhy.facts import cloud_of, consumer_cloud
 from mailwhy.model import (
     Account,
     Attempt,

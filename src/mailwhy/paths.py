@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .diagnose import cloud_of
+from .facts import cloud_of
 from .model import Attempt, Cloud, Fault, Knowledge, Protocol, Stage, Step, Target
 from .net import Way, detail_of, fault_of, look_up
 from .places import Path, Paths, State

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import diagnose
+from .facts import cloud_of, consumer_cloud
 from .knowledge import load
 from .model import (
     Account,
@@ -215,7 +216,7 @@ class Check:
         self.knowledge = knowledge or load()
         self.account = account
         self.credential = Credential(account, kind, secret) if secret is not None else None
-        self.cloud = cloud or diagnose.consumer_cloud(account.login or "", self.knowledge) or "worldwide"
+        self.cloud = cloud or consumer_cloud(account.login or "", self.knowledge) or "worldwide"
         self.targets = tuple(targets) if targets is not None else of_cloud(self.knowledge.clouds[self.cloud])
         self.way = way
         self.insist = insist
@@ -306,7 +307,7 @@ class Check:
         return [] if self.insist else [each for each in first if each.protocol is Protocol.SMTP]
 
     def _locks_early(self, target: Target) -> bool:
-        cloud = self.knowledge.clouds.get(diagnose.cloud_of(target.host or "", self.knowledge) or "")
+        cloud = self.knowledge.clouds.get(cloud_of(target.host or "", self.knowledge) or "")
         return bool(cloud and cloud.careful)
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
@@ -325,7 +326,7 @@ class Check:
 
         target = attempt.target
         host = target.host or ""
-        cloud = self.knowledge.clouds.get(diagnose.cloud_of(host, self.knowledge) or "")
+        cloud = self.knowledge.clouds.get(cloud_of(host, self.knowledge) or "")
         address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
         sign_in = SignIn(
             self.account.login or "",

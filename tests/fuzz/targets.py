@@ -6,6 +6,7 @@ python targets.py NAME SECONDS      coverage-guided with atheris where that is i
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import random
 import sys
@@ -110,7 +111,7 @@ def _spoil(report: object, rng: random.Random) -> None:
         key = rng.choice(keys)
         value = at[key]
         if not isinstance(value, dict | list) or not value or rng.random() < 0.2:
-            at[key] = rng.choice(JUNK)
+            at[key] = copy.deepcopy(rng.choice(JUNK))
             return
         at = value
 
@@ -230,11 +231,14 @@ def changed(rng: random.Random, corpus: list[bytes]) -> bytes:
     return bytes(data[:16384])
 
 
-def run(name: str, seconds: float, seed: int = 0) -> int:
-    """Fuzzes one target for so long; how many inputs that were. Raises what the target raises, with the input."""
+def run(name: str, seconds: float, seed: int = 0, most: int | None = None) -> int:
+    """Fuzzes one target for so long, with `most` inputs at the most; how many they were.
+
+    Raises what the target raises, with the input.
+    """
     rng, corpus, count = random.Random(seed), seeds(), 0
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until and count != most:
         attempt(name, changed(rng, corpus))
         count += 1
     return count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..diagnose import consumer_cloud
+from ..facts import consumer_cloud
 from ..model import Account, Knowledge, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
 

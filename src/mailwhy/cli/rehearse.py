@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..diagnose import cloud_of, consumer_cloud
+from ..facts import cloud_of, consumer_cloud
 from ..knowledge import load
 from ..model import (
     Account,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..diagnose import cloud_of, consumer_cloud
+from ..facts import cloud_of, consumer_cloud
 from ..model import Knowledge, Notice, from_plain
 from ..places import Answered, AtMicrosoft, Lookup, Mark, Place, Server
 from ..targets import of_cloud

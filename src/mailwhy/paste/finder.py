@@ -11,15 +11,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, product, zip_longest
 
 from ..model import Protocol, Reply, Sign, Speaker
 from ..noun import dataclass
-from ..reply import TRAILER, harmless, parse
-from ..signs import Signs, squash, word_pattern
+from ..reply import TRAILER, parse
+from ..signs import Signs, word_pattern
 from .context import mail_lines
+from .mending import BRACKET, MOST_LINES, joined, mend
 from .shape import Shape
-from .text import SOFT, Page
+from .text import Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
 
@@ -92,7 +92,6 @@ _END = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _FIELD_OF_REPLY = re.compile(r"[\n\v][ \t]*(?:Error|Visit|Contact|Server|Actual)\b[^:\n]{0,12}:\s", re.IGNORECASE)
-_BRACKET = re.compile(r"\[[\w.*=\s:-]{6,160}(?:\]|$)")
 
 
 def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
@@ -206,14 +205,13 @@ def _end(page: Page, start: int, least: int, limit: int) -> int:
         ends.append(found.start())
         break
     end = min(*ends, max(least, _end_of_lines(page, start if least == start else least - 1, min(ends))))
-    for found in _BRACKET.finditer(text, start, min(limit, end + 160)):
-        if found.start() <= end + 2 and TRAILER.match(_joined(found.group())):
+    for found in BRACKET.finditer(text, start, min(limit, end + 160)):
+        if found.start() <= end + 2 and TRAILER.match(joined(found.group())):
             return found.end()
     return end
 
 
 _GOES_ON = re.compile(r"\s*(?:[,;.:]\s?\w|Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
-MOST_LINES = 7  # of one wrapped reply
 NARROWEST = 20  # characters: what is shorter was not wrapped for want of room
 
 
@@ -253,67 +251,6 @@ def said_in(text: str, start: int, end: int, signs: Signs) -> Said:
     protocol, words, ok = _shape(line)
     reply = replace(parse(protocol, words), lines=(line,))
     return Said(reply, start, end, ok)
-
-
-_CLOSING = re.compile(r"(?:\s*(?:\*\*|\\|['\"`,;]|\(\s*$|[({]$|\b(?:code|in)\b:?$|(?<=\s)[)}]+))+$")
-
-
-def mend(piece: str, signs: Signs) -> str:
-    """The reply on one line: wraps joined, a trailer broken over lines closed, words broken in the middle healed."""
-    if "\n" in piece or SOFT in piece:
-        piece = _BRACKET.sub(lambda found: _joined(found.group()), piece)
-        squashed = squash(piece)
-        for spelling in _spellings(signs):
-            if spelling[0] in squashed:
-                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
-    line = " ".join(piece.split())
-    return harmless(_closed(_CLOSING.sub("", line) or line))
-
-
-def _closed(line: str) -> str:
-    """Without the brackets of the wrapper, which were opened before the reply."""
-    for left, right in ("()", "[]", "{}"):
-        while line.rstrip(" .").endswith(right) and line.count(right) > line.count(left):
-            line = line.rstrip(" .")[:-1].rstrip()
-    return line
-
-
-_SPELLINGS: dict[int, list[tuple[str, re.Pattern[str], str]]] = {}
-
-
-def _spellings(signs: Signs) -> list[tuple[str, re.Pattern[str], str]]:
-    if id(signs) not in _SPELLINGS:
-        _SPELLINGS.clear()
-        texts = {text for sign in signs.all for text in sign.match.text if len(squash(text)) >= 16}
-        _SPELLINGS[id(signs)] = [
-            (squash(text), re.compile(r"\s*".join(map(re.escape, "".join(text.split()))), re.IGNORECASE), text)
-            for text in sorted(texts)
-        ]
-    return _SPELLINGS[id(signs)]
-
-
-def _respelt(pasted: str, text: str) -> str:
-    return text if "\n" in pasted or SOFT in pasted else pasted
-
-
-_ENDS = Shape(r"[\n\v]")
-
-
-def _joined(bracket: str) -> str:
-    """A trailer on one line: every line end in it was a blank, or broke a word; the reading that makes it whole."""
-    pieces = [" ".join(piece.split()) for piece in _ENDS.pattern.split(bracket)]
-    blank = " ".join(pieces)
-    if len(pieces) > MOST_LINES:
-        return blank
-    readings = (
-        "".join(chain(*zip_longest(pieces, glue, fillvalue=""))) for glue in product((" ", ""), repeat=len(pieces) - 1)
-    )
-    return next((reading for reading in readings if _whole_trailer(reading)), blank)
-
-
-def _whole_trailer(text: str) -> bool:
-    found = TRAILER.match(text)
-    return bool(found and found.end() == len(text))
 
 
 _POP = re.compile(r"^(?:-ERR|\+OK)\b")

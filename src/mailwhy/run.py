@@ -254,6 +254,8 @@ class Check:
                 asyncio.get_running_loop().call_soon(lambda: self.signs)  # made while the connections are under way
         finally:
             self.finished = _now()
+            for recorder in self.recorders:  # a list must not wait for the search for garbage to forget this run
+                recorder.on_step = None
 
     async def _one(self, recorder: Recorder) -> None:
         from .probe import Way, probe

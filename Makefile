@@ -64,7 +64,7 @@ cover: $(STAMP)  ## are the gates and dialogues of the mock tried to the last br
 		--include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(strip $(PURE:%=src/mailwhy/mock/%.py)))
 
 bench: $(STAMP)  ## how fast, beside what else there is (the servers of `make servers`; root for the line with a delay)
-	@cd tests && ../$(BIN)/python -m bench.bench
+	@cd tests && ../$(BIN)/python -m bench.bench $(BENCH)
 
 clean:           ## take away what the targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

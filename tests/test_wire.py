@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -180,3 +182,16 @@ async def test_closing_twice_or_unconnected_is_nothing() -> None:
     wire.close(b"QUIT\r\n")
     wire.close(b"QUIT\r\n")
     assert (pipe.written, pipe.closed) == (b"QUIT\r\n", True)
+
+
+def test_a_wire_that_is_done_with_takes_its_memory_along() -> None:
+    """Without a search for garbage: a list of mailboxes would keep hundreds of TLS sessions until the next one."""
+    wire, _ = connected("hunter2")
+    assert wire.masked({"names": ["a", ["hunter2"]], "leaf": {"issuer": "b"}})["names"] == ["a", ["***"]]
+    left = weakref.ref(wire)
+    gc.disable()
+    try:
+        del wire
+        assert left() is None
+    finally:
+        gc.enable()

@@ -101,6 +101,11 @@ class Draft:
         self.seen.update(seen)
 
 
+def nothing_left(ok: bool) -> Mapping[str, JsonValue]:
+    """What a wire holds that is not there yet, or not any more."""
+    return {}
+
+
 class Recorder:
     """Writes down one attempt, stage by stage; `attempt` gives what is known so far, at any moment.
 
@@ -112,7 +117,7 @@ class Recorder:
     ) -> None:
         self.target, self.kind, self.on_step = target, kind, on_step
         self.held_back: str | None = None
-        self.leftovers: Callable[[bool], Mapping[str, JsonValue]] = lambda ok: {}
+        self.leftovers: Callable[[bool], Mapping[str, JsonValue]] = nothing_left
         self._steps: list[Step] = []
         self._began = time.monotonic()
         self._started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

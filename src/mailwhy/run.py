@@ -214,7 +214,6 @@ class Check:
         from .net import Recorder
 
         self.knowledge = knowledge or load()
-        self.signs = _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
         self.account = account
         self.credential = Credential(account, kind, secret) if secret is not None else None
         self.cloud = cloud or consumer_cloud(account.login or "", self.knowledge) or "worldwide"
@@ -237,6 +236,11 @@ class Check:
         self.finished: str | None = None
         self._answered: dict[Target, asyncio.Event] = {}
 
+    @functools.cached_property
+    def signs(self) -> Signs:
+        """The handbook's signs, ready to be asked."""
+        return _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
+
     async def go(self) -> None:
         """Runs all probes to their end."""
         import asyncio
@@ -247,8 +251,11 @@ class Check:
             async with asyncio.TaskGroup() as group:
                 for recorder in self.recorders:
                     group.create_task(self._one(recorder))
+                asyncio.get_running_loop().call_soon(lambda: self.signs)  # made while the connections are under way
         finally:
             self.finished = _now()
+            for recorder in self.recorders:  # a list must not wait for the search for garbage to forget this run
+                recorder.on_step = None
 
     async def _one(self, recorder: Recorder) -> None:
         from .probe import Way, probe

@@ -36,7 +36,6 @@ async def send(recorder: Recorder, credential: Credential, way: Way, mechanism: 
     `seen`: `at`, the command that was answered last; `to`; `message_id`.
     """
     limits = way.timeouts
-    recorder.leftovers = lambda ok: {}  # of the connection that signed in before
     with contextlib.suppress(Over):
         async with recorder.stage(Stage.USE, LABEL, limits.connect + 6 * limits.reply + 2 * limits.auth) as step:
             step.seen.update(at="connection", to=recipient)

@@ -188,15 +188,15 @@ class Wire(asyncio.Protocol):
 
     def masked(self, seen: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Observations whose texts come from the server, such as the names in its certificate."""
+        return {key: self._mask(value) for key, value in seen.items()}
 
-        def mask(value: JsonValue) -> JsonValue:
-            if isinstance(value, str):
-                return self.hidden(value)
-            if isinstance(value, list):
-                return [mask(each) for each in value]
-            return {key: mask(each) for key, each in value.items()} if isinstance(value, dict) else value
-
-        return {key: mask(value) for key, value in seen.items()}
+    def _mask(self, value: JsonValue) -> JsonValue:
+        # a method: a function that calls itself is a circle, and would hold the wire until the next search for garbage
+        if isinstance(value, str):
+            return self.hidden(value)
+        if isinstance(value, list):
+            return [self._mask(each) for each in value]
+        return {key: self._mask(each) for key, each in value.items()} if isinstance(value, dict) else value
 
     @property
     def said_goodbye(self) -> bool:

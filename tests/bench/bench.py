@@ -1,6 +1,6 @@
 """`make bench`: how fast mailwhy is, beside what else there is, in one run, in turn. Nothing is asserted.
 
-    python -m bench.bench [--runs N] [--json FILE] [start] [check] [line] [bulk] [log]     default: all parts
+    python -m bench.bench [--runs N] [--json FILE] [start] [check] [line] [bulk] [log] [mock]   default: all
 
 Every figure is of whole processes, bytecode compiled before: medians of wall time, CPU (with children) and the peak
 of memory. What is not installed is left out. The table is printed; --json also has the machine's facts.
@@ -243,7 +243,20 @@ def logs(bench: Bench) -> None:
         bench.ratios[f"explain, memory, {lines:,}, MB"] = figure.memory
 
 
-PARTS = {"start": start, "check": check, "line": line, "bulk": bulk, "log": logs}
+def mock(bench: Bench) -> None:
+    """The mock, beside Dovecot on the same load."""
+    with servers(bench) as place:
+        account = ["127.0.0.1", place["ca"], place["login"], place["password"], str(place["imap"])]
+        command = [PYTHON, "-m", "bench.bench_mock", *account]
+        told = subprocess.run(command, env=bench.env, stdout=subprocess.PIPE, check=True, cwd=HERE.parent).stdout
+    found = json.loads(told)
+    bench.ratios["mock, sign-ins a second"] = found["mock"]
+    bench.ratios["mock / Dovecot, sign-ins a second"] = found["mock"] / found["real"]
+    bench.ratios["mock, memory with 1,000 sessions open, MB"] = found["memory"]
+    bench.ratios["mock, a fresh tenant, ms"] = found["fresh"]
+
+
+PARTS = {"start": start, "check": check, "line": line, "bulk": bulk, "log": logs, "mock": mock}
 
 
 def facts() -> dict[str, str | int]:

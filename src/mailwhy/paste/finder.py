@@ -330,7 +330,7 @@ def _identifier(text: str, start: int, end: int) -> bool:
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     folded = page.text.casefold()
-    for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
+    for word in dict.fromkeys(word for word, _ in signs.words):
         if word.casefold() not in folded:
             continue
         for found in word_pattern(word).finditer(page.text):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailwhy.model import Basis, Fault, Match, Meaning, Protocol, Reply, Sign, Stage, Step
+from mailwhy.model import Basis, Fault, Match, Meaning, Protocol, Reply, Sign, Stage, Step, to_plain
 from mailwhy.reply import parse
-from mailwhy.signs import ENOUGH, Signs, Weight, code_fits, squash, word_pattern
+from mailwhy.signs import ENOUGH, Signs, Weight, code_fits, squash
 
 MEANS = (Meaning("credentials.wrong", Basis.FIELD),)
 
@@ -128,7 +128,7 @@ def test_only_the_signs_that_are_said_are_built() -> None:
             asked.append(name)
             return known[name]
 
-    ready = Signs(Asked(), {name: each.match for name, each in known.items()})
+    ready = Signs(Asked(), {name: to_plain(each.match) for name, each in known.items()})
     assert who(ready, "535 5.7.3 Authentication unsuccessful") == ["bare"]
     assert asked == ["bare"]
 

@@ -8,12 +8,14 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from .model import Match, Protocol, Reply, Sign, Step
+from .model import Protocol, Reply, Sign, Step, to_plain
 from .noun import dataclass
+
+Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
@@ -86,18 +88,17 @@ class _Said:
 class Signs:
     """All signs, ready to be asked. Built once per run.
 
-    signs: each by its id; matches: how each is recognised, where that is known before the signs are built. A sign is
-    asked for only when its words, or its codes where it has no words, were said.
+    signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
+    A sign is asked for only when its words, or its codes where it has no words, were said.
     """
 
-    def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Match] | None = None) -> None:
+    def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
         self.signs = signs
-        self._matches = {name: sign.match for name, sign in signs.items()} if matches is None else matches
-        self._texts = {name: tuple(map(squash, match.text)) for name, match in self._matches.items()}
-        self._also = {name: tuple(map(squash, match.also)) for name, match in self._matches.items()}
-        self._wordless = tuple(name for name, match in self._matches.items() if not (match.text or match.word))
+        self._matches = {name: to_plain(sign.match) for name, sign in signs.items()} if matches is None else matches
+        self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
         self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
         self._word_of = tuple((word.casefold(), name) for word, name in self.words)
+        self._wordless = tuple(name for name, match in self._matches.items() if not _has_words(match))
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -107,12 +108,12 @@ class Signs:
     @cached_property
     def words(self) -> tuple[tuple[str, str], ...]:
         """Every whole word that suffices alone, with its sign's id."""
-        return tuple((word, name) for name, match in self._matches.items() for word in match.word)
+        return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:
         """Every text as it is written in the handbook."""
-        return tuple(text for match in self._matches.values() for text in match.text)
+        return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
     def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
@@ -146,39 +147,42 @@ class Signs:
     def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
         """How specifically the sign is said, whatever the protocol; None where it is not."""
         match, reply = self._matches[name], said.reply
-        if match.stage and (step is None or step.stage not in match.stage):
+        stages = match.get("stage", ())
+        if stages and (step is None or step.stage not in stages):
             return None
-        if match.fault:
-            if step is None or step.fault not in match.fault:
+        if faults := match.get("fault"):
+            if step is None or step.fault not in faults:
                 return None
-            return Weight(self._length(name, said), 0, 0, 1, int(bool(match.stage)))
+            return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
         text = self._length(name, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.enhanced))
-        status = int(bool(reply.status) and code_fits(reply.status, match.status))
-        if not self._fits(match, reply, text, enhanced, status):
+        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
+        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        if not _fits(match, text, enhanced, status):
             return None
-        return Weight(text, enhanced, status, 0, int(bool(match.stage)))
-
-    def _fits(self, match: Match, reply: Reply, text: int, enhanced: int, status: int) -> bool:
-        if match.text or match.word:
-            if not text:
-                return False
-            return text >= ENOUGH or bool(match.word) or bool(enhanced or status)
-        if match.enhanced and not enhanced:
-            return False
-        if match.status and not status:
-            return False
-        return bool(match.enhanced or match.status)
+        return Weight(text, enhanced, status, 0, int(bool(stages)))
 
     def _length(self, name: str, said: _Said) -> int:
         """How many squashed characters of the sign's text the reply holds (0: not said)."""
         match = self._matches[name]
-        if not (match.text or match.word):
+        if not _has_words(match) or any(squash(also) not in said.squashed for also in match.get("also", ())):
             return 0
-        if any(also not in said.squashed for also in self._also[name]):
-            return 0
-        best = max((len(text) for text in self._texts[name] if text in said.squashed), default=0)
-        return max(best, max((len(word) for word in match.word if has_word(said.folded, word)), default=0))
+        lengths = [len(text) for text in self._texts[name] if text in said.squashed]
+        return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+
+
+def _has_words(match: Plain) -> bool:
+    return bool(match.get("text") or match.get("word"))
+
+
+def _fits(match: Plain, text: int, enhanced: int, status: int) -> bool:
+    """text: how much of its words was said; enhanced, status: was one of its codes?"""
+    if _has_words(match):
+        return bool(text) and (text >= ENOUGH or bool(match.get("word")) or bool(enhanced or status))
+    if match.get("enhanced") and not enhanced:
+        return False
+    if match.get("status") and not status:
+        return False
+    return bool(match.get("enhanced") or match.get("status"))
 
 
 def has_word(text: str, word: str) -> bool:

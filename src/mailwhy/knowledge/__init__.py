@@ -19,7 +19,6 @@ from ..model import (
     Cloud,
     Fault,
     Knowledge,
-    Match,
     NotPlainError,
     Protocol,
     Rule,
@@ -55,10 +54,9 @@ def load() -> Knowledge:
     return _knowledge(_plain())
 
 
-@functools.cache
-def matches() -> Mapping[str, Match]:
-    """How each sign is recognised, by its id: makes `Signs` ready before any sign is built."""
-    return {name: _build(Match, name, match) for name, match in _plain()["matches"].items()}
+def matches() -> Mapping[str, Any]:
+    """How each sign is recognised, by its id, in plain values: makes `Signs` ready before any sign is built."""
+    return _plain()["matches"]
 
 
 @functools.cache

@@ -98,6 +98,7 @@ class Signs:
         self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
         self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
         self._word_of = tuple((word.casefold(), name) for word, name in self.words)
+        self._whole = tuple({word: word.casefold() for word, _ in self.words}.items())
         self._wordless = tuple(name for name, match in self._matches.items() if not _has_words(match))
 
     @cached_property
@@ -109,6 +110,10 @@ class Signs:
     def words(self) -> tuple[tuple[str, str], ...]:
         """Every whole word that suffices alone, with its sign's id."""
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
+
+    def words_in(self, folded: str) -> Iterable[str]:
+        """The words that stand in this folded text, whole or not."""
+        return (word for word, small in self._whole if small in folded)
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:

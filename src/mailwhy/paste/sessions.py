@@ -104,8 +104,9 @@ class Hearing:
     def listen(self, page: Page, signs: Signs, owned: range | None = None) -> None:
         """Takes the secrets out of a page, and adds what is said in it (in its `owned` lines, where it is a window)."""
         text, _ = redact(page.text)
-        lines = zip(page.lines, text.split("\n"), strict=True)
-        page = Page(tuple(replace(line, text=words) for line, words in lines))
+        if text != page.text:
+            lines = zip(page.lines, text.split("\n"), strict=True)
+            page = Page(tuple(replace(line, text=words) for line, words in lines))
         said = find(page, signs, self.hint)
         if owned is not None:
             said = [each for each in said if page.line(each.start).number in owned]

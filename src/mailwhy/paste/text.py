@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from ..noun import dataclass
 from ..signs import squash
-from .shape import Shape
+from .shape import Shape, fold
 from .times import leading_time
 
 SOFT = "\v"  # a line end inside a line of the paste
@@ -122,16 +122,17 @@ def _quoted_printable(text: str) -> bool:
 
 # -- prefixes, taken off line by line ----------------------------------------------------------------------------
 
-_GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
-_QUOTE = re.compile(
-    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+# each with words of which one stands in the line, or with the characters that its first word begins with
+_GREP = Shape(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
+_QUOTE = Shape(r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))")
+_LEVEL = Shape(
+    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)",
+    holds=("DEBUG", "INFO", "WARN", "ERR", "FATAL", "TRACE", "NOTICE", "CRITICAL", "VERBOSE"),
 )
-_LEVEL = re.compile(
-    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
-)
-_SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
-_THREAD = re.compile(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
-_SPEAKER = re.compile(
+_SYSLOG = Shape(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+", holds=("]:",))
+_THREAD = Shape(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
+_FIRST = {_QUOTE: ">|#/-R•·→*", _THREAD: "["}
+_SPEAKER = Shape(
     r"""^\s*(?:
       (?P<server> S: | SERVER(?:[ ]->[ ]CLIENT)?: | <<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*? | Rx\b:?|RECV:?
                 | [\w:=()]{0,40}<<< | \w+:[ ](?:POP3|IMAP|SMTP)< | <(?=[ ]b?') )
@@ -139,6 +140,7 @@ _SPEAKER = re.compile(
                 | [\w:=()]{0,40}>>> | \w+:[ ](?:POP3|IMAP|SMTP)> | >(?=[ ]b?') )
     )\s*(?:b?['"](?=\S))?""",
     re.VERBOSE,
+    ("<", ">", "S:", "C:", "SERVER", "CLIENT", "Rx", "Tx", "RECV", "SEND"),
 )
 
 
@@ -169,8 +171,9 @@ def line_of(number: int, text: str) -> Line:
         if told := leading_time(text):
             time, text, prefixed = time or told[0], text[told[1] :], True
             continue
+        begins = text.lstrip()[:1]
         for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD):
-            if found := shape.match(text):
+            if begins in _FIRST.get(shape, begins) and (found := shape.match(text)):
                 text, prefixed = text[found.end() :], prefixed or shape is not _QUOTE
                 break
         if text == before:
@@ -187,6 +190,11 @@ class Page:
     @cached_property
     def text(self) -> str:
         return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def folded(self) -> str:
+        """The text in small letters."""
+        return fold(self.text)
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -78,9 +78,10 @@ def _speaking(attempt: Attempt, facts: frozenset[str], signs: Signs) -> tuple[St
         failed = [step for step in failed if step.stage is not Stage.USE]
     best: tuple[Step | None, Hit | None] = (failed[0] if failed else None, None)
     for step in failed:
-        hits = [h for h in signs.of_step(step, attempt.target.protocol) if _may_speak(h.sign, facts)]
-        if hits and (best[1] is None or hits[0].weight > best[1].weight):
-            best = (step, hits[0])
+        hits = signs.of_step(step, attempt.target.protocol)
+        hit = next((hit for hit in hits if _may_speak(hit.sign, facts)), None)
+        if hit and (best[1] is None or hit.weight > best[1].weight):
+            best = (step, hit)
     return best
 
 

@@ -8,8 +8,9 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from .model import Protocol, Reply, Sign, Step, to_plain
@@ -120,7 +121,7 @@ class Signs:
         """Every text as it is written in the handbook."""
         return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
-    def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
+    def of_step(self, step: Step, protocol: Protocol | None = None) -> Iterator[Hit]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
         replies: list[Reply] = []
         reply = step.reply
@@ -128,19 +129,23 @@ class Signs:
             replies.insert(0, reply)
             reply = reply.inner
         for each in replies:
-            if hits := self.of_reply(each, protocol, step):
-                return hits
+            hits = self.of_reply(each, protocol, step)
+            if first := next(hits, None):
+                return chain((first,), hits)
         return self._hits(_Said(Reply()), protocol, step)
 
-    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
+    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
         """The signs that this one reply (not its inner one) says, most specific first."""
         return self._hits(_Said(reply), protocol or reply.protocol, step)
 
-    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> tuple[Hit, ...]:
-        weights = ((name, self._weight(name, said, step)) for name in self._candidates(said))
-        signs = ((self.signs[name], weight) for name, weight in weights if weight is not None)
-        hits = (Hit(sign, weight) for sign, weight in signs if protocol in (None, sign.protocol) or not sign.protocol)
-        return tuple(sorted(hits, key=lambda hit: hit.weight, reverse=True))
+    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> Iterator[Hit]:
+        """One after another, because the first one is mostly all that is asked for: it alone is built then."""
+        weighed = ((name, self._weight(name, said, step)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weighed if weight is not None]
+        for name, weight in sorted(found, key=lambda pair: pair[1], reverse=True):
+            sign = self.signs[name]
+            if not (sign.protocol and protocol) or sign.protocol is protocol:
+                yield Hit(sign, weight)
 
     def _candidates(self, said: _Said) -> Iterable[str]:
         """The ids, in order, of the signs whose words were said, and of those that have none."""

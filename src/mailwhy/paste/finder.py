@@ -214,11 +214,11 @@ def _stands_alone(said: Said) -> bool:
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
     """With the sign that it says, if any; an inner reply speaks before its wrapper."""
     if said.ok:  # a greeting may tell that a stranger answered
-        hits = signs.of_reply(said.reply, said.reply.protocol)
-        return replace(said, ok=False, sign=hits[0].sign) if hits and hits[0].weight.text else said
+        hit = next(signs.of_reply(said.reply, said.reply.protocol), None)
+        return replace(said, ok=False, sign=hit.sign) if hit and hit.weight.text else said
     for each in dict.fromkeys((said.reply.spoken, said.reply)):
-        if hits := signs.of_reply(each, each.protocol or hint):
-            return replace(said, sign=hits[0].sign)
+        if hit := next(signs.of_reply(each, each.protocol or hint), None):
+            return replace(said, sign=hit.sign)
     return said
 
 

@@ -9,7 +9,7 @@ refusals in one paste are attempts of their own. Memory does not grow with the p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Stage, Step, Target
 from ..signs import Signs, squash
@@ -28,20 +28,20 @@ MOST_HEARD = 500  # different things kept of one paste
 _CONSEQUENCE = ("530 5.7.57", "530 5.7.1", "530 5.7.0")
 
 
-@dataclass(slots=True)
 class Heard:
     """One thing that was said, however often."""
 
-    said: Said
-    protocol: Protocol
-    lines: list[int]
-    order: int
-    sessions: set[str] = field(default_factory=set)
-    trailer_times: set[str] = field(default_factory=set)
-    first: str | None = None
-    last: str | None = None
-    moments: int = 0
-    last_line: int = 0
+    def __init__(self, said: Said, protocol: Protocol, order: int) -> None:
+        self.said = said
+        self.protocol = protocol
+        self.order = order
+        self.lines: list[int] = []
+        self.sessions: set[str] = set()
+        self.trailer_times: set[str] = set()
+        self.first: str | None = None
+        self.last: str | None = None
+        self.moments = 0
+        self.last_line = 0
 
     @property
     def reply(self) -> Reply:
@@ -123,7 +123,7 @@ class Hearing:
             if heard is None:
                 if len(self._heard) >= MOST_HEARD:
                     continue
-                heard = self._heard[key] = Heard(each, protocol, [], len(self._heard))
+                heard = self._heard[key] = Heard(each, protocol, len(self._heard))
             elif len(each.reply.line) > len(heard.reply.line) and not heard.reply.time:
                 heard.said = replace(each, start=heard.said.start)  # the fuller telling is kept
             heard.add(line, each.reply, page.time(each.start))

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from .model import Protocol, Reply, Sign, Step, to_plain
+from .model import Fault, Protocol, Reply, Sign, Stage, Step, to_plain
 from .noun import dataclass
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
+REMEMBERED = 500  # replies whose signs are kept
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -76,14 +77,25 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-class _Said:
-    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+class _Told(NamedTuple):
+    """What decides which signs a reply says, and where it was said."""
 
-    def __init__(self, reply: Reply) -> None:
-        lines = " ".join(reply.lines)
-        self.reply = reply
-        self.squashed = squash(reply.text) + squash(lines)
-        self.folded = f"{reply.text} {lines}".casefold()
+    text: str
+    lines: tuple[str, ...]
+    status: str
+    enhanced: str
+    stage: Stage | None
+    fault: Fault | None
+
+
+class _Said:
+    """The same in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, told: _Told) -> None:
+        lines = " ".join(told.lines)
+        self.told = told
+        self.squashed = squash(told.text) + squash(lines)
+        self.folded = f"{told.text} {lines}".casefold()
 
 
 class Signs:
@@ -100,7 +112,8 @@ class Signs:
         self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
         self._word_of = tuple((word.casefold(), name) for word, name in self.words)
         self._whole = tuple({word: word.casefold() for word, _ in self.words}.items())
-        self._wordless = tuple(name for name, match in self._matches.items() if not _has_words(match))
+        self._silent = {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
+        self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -132,41 +145,49 @@ class Signs:
             hits = self.of_reply(each, protocol, step)
             if first := next(hits, None):
                 return chain((first,), hits)
-        return self._hits(_Said(Reply()), protocol, step)
+        return self.of_reply(Reply(), protocol, step)
 
     def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
-        """The signs that this one reply (not its inner one) says, most specific first."""
-        return self._hits(_Said(reply), protocol or reply.protocol, step)
+        """The signs that this one reply (not its inner one) says, most specific first.
 
-    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> Iterator[Hit]:
-        """One after another, because the first one is mostly all that is asked for: it alone is built then."""
-        weighed = ((name, self._weight(name, said, step)) for name in self._candidates(said))
-        found = [(name, weight) for name, weight in weighed if weight is not None]
-        for name, weight in sorted(found, key=lambda pair: pair[1], reverse=True):
+        One after another, because the first one is mostly all that is asked for: it alone is built then.
+        """
+        protocol = protocol or reply.protocol
+        stage, fault = (step.stage, step.fault) if step else (None, None)
+        told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
+        for name, weight in self._weighed(told):
             sign = self.signs[name]
             if not (sign.protocol and protocol) or sign.protocol is protocol:
                 yield Hit(sign, weight)
 
+    def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
+        """The ids of the signs that are said, whatever the protocol, most specific first."""
+        said = _Said(told)
+        weights = ((name, self._weight(name, said)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weights if weight is not None]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
+
     def _candidates(self, said: _Said) -> Iterable[str]:
-        """The ids, in order, of the signs whose words were said, and of those that have none."""
+        """The ids, in order, of the signs whose words were said, and of those that have none and may fit."""
+        told = said.told
         spoken = {name for text, name in self._text_of if text in said.squashed}
         spoken.update(name for word, name in self._word_of if word in said.folded)
-        spoken.update(self._wordless)
+        spoken.update(name for name, faults in self._silent.items() if not faults or told.fault in faults)
         return (name for name in self._matches if name in spoken)
 
-    def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
-        """How specifically the sign is said, whatever the protocol; None where it is not."""
-        match, reply = self._matches[name], said.reply
+    def _weight(self, name: str, said: _Said) -> Weight | None:
+        """How specifically the sign is said; None where it is not."""
+        match, told = self._matches[name], said.told
         stages = match.get("stage", ())
-        if stages and (step is None or step.stage not in stages):
+        if stages and told.stage not in stages:
             return None
         if faults := match.get("fault"):
-            if step is None or step.fault not in faults:
+            if told.fault not in faults:
                 return None
             return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
         text = self._length(name, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
-        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        enhanced = int(bool(told.enhanced) and code_fits(told.enhanced, match.get("enhanced", ())))
+        status = int(bool(told.status) and code_fits(told.status, match.get("status", ())))
         if not _fits(match, text, enhanced, status):
             return None
         return Weight(text, enhanced, status, 0, int(bool(stages)))

@@ -390,7 +390,7 @@ def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
 
 def _identifier(text: str, start: int, end: int) -> bool:
     """Is this part of a name in a program (`AuthenticationFailedException`), and nothing that was said?"""
-    if re.search(r"\s", text[start:end]):
+    if len(text[start:end].split(None, 1)) > 1:
         return False
     return text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
 

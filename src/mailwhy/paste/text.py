@@ -235,22 +235,25 @@ class Squashed:
     """The text as signs are compared, and the way back from each place in it."""
 
     def __init__(self, text: str) -> None:
-        parts: list[str] = []
-        self._at: list[int] = []
-        self._from: list[int] = []
-        self._end = len(text)
-        length = 0
-        for word in re.finditer(r"\S+", text):
-            part = squash(word.group())
-            self._at.append(length)
-            self._from.append(word.start())
-            parts.append(part)
-            length += len(part)
-        self.text = "".join(parts)
+        self._text = text
+        self.text = squash(text)
+
+    @cached_property
+    def _words(self) -> tuple[list[int], list[int]]:
+        """Where each word begins, here and in the unsquashed text."""
+        plain, length = self._text.isascii(), 0
+        here: list[int] = []
+        there: list[int] = []
+        for word in re.finditer(r"\S+", self._text):
+            here.append(length)
+            there.append(word.start())
+            length += word.end() - word.start() if plain else len(squash(word.group()))
+        return here, there
 
     def original(self, index: int) -> int:
         """The place in the unsquashed text; exact but for the rare letter whose folded form is longer."""
-        if not self._at:
+        here, there = self._words
+        if not here:
             return 0
-        word = max(0, bisect_right(self._at, index) - 1)
-        return min(self._end, self._from[word] + index - self._at[word])
+        word = max(0, bisect_right(here, index) - 1)
+        return min(len(self._text), there[word] + index - here[word])

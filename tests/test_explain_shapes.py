@@ -80,7 +80,15 @@ PIECES = (
         "Login: ",
         "\u0130",
     ),
-    *("AUTH LOGIN", "auth=plain", "334 UGFzc3dvcmQ6", "Server: mx.example.com port 25", "\u212a", "pa\u017f\u017fword"),
+    *(
+        "AUTH LOGIN",
+        "auth=plain",
+        "334 UGFzc3dvcmQ6",
+        "Server: mx.example.com port 25",
+        "User: A@Contoso.com",
+        "\u212a",
+        "pa\u017f\u017fword",
+    ),
 )
 texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map("".join)
 
@@ -94,7 +102,7 @@ def test_alternatives_that_are_left_out_change_nothing(pasted: str) -> None:
     assert [(each.span(), each.lastgroup) for each in found] == [(each.span(), each.lastgroup) for each in every]
 
 
-@pytest.mark.parametrize("shape", [context._USED, context._DIALLED, context._MAIL, context._NAMED])
+@pytest.mark.parametrize("shape", [context._USED, context._DIALLED, context._MAIL, context._NAMED, context._LOGIN])
 def test_what_is_searched_in_small_letters_is_found_where_it_stands(shape: Shape) -> None:
     @settings(max_examples=200, deadline=None)
     @given(texts)

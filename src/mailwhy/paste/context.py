@@ -41,7 +41,7 @@ _CAPABILITIES = (
         Protocol.IMAP,
         Shape(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE, ("capability",)),
     ),
-    (Protocol.POP, Shape(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)", holds=("sasl ",))),
+    (Protocol.POP, Shape(r"^\s*SASL (?P<words>[A-Z0-9 ]+)", re.MULTILINE, ("sasl ",))),
 )
 _MECHANISMS = "login|plain|xoauth2|cram-md5|ntlm|oauthbearer"
 _USED = Shape(
@@ -238,8 +238,8 @@ def _named_protocol(text: str, folded: str) -> Protocol | None:
 
 
 def _login(text: str, folded: str) -> str | None:
-    places = _LOGIN.pattern.finditer(text) if _LOGIN.fits(folded) else ()
-    names = {found["name"].casefold(): found["name"] for found in places}
+    told = (text[slice(*found.span("name"))] for found in _LOGIN.places(text, folded))
+    names = {name.casefold(): name for name in told}
     if len(names) == 1:
         return next(iter(names.values()))
     return user_told(text) if not names else None

@@ -57,3 +57,11 @@ def test_a_time_limit_is_a_number() -> None:
 @pytest.mark.parametrize(("source", "why"), [("bogus", "not an IP address"), ("192.0.2.1", "not an address of this")])
 def test_the_source_is_an_address_of_this_machine(source: str, why: str) -> None:
     assert why in " ".join(refused("user@contoso.test", "--source", source).split())
+
+
+@pytest.mark.parametrize("command", [["check", "user@contoso.test", "--server", SERVER], ["paths", "--server", SERVER]])
+def test_both_families_at_once_are_none(command: list[str]) -> None:
+    """Not the one that was typed last, as if the other had not been said."""
+    done = CliRunner().invoke(main, [*command, "-4", "-6"])
+    assert done.exit_code == 2
+    assert "--ipv4 and --ipv6 exclude each other" in done.output

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..facts import consumer_cloud
 from ..model import Account, Knowledge, Protocol, Target
@@ -55,8 +56,24 @@ def targets_of(
     return found
 
 
+# The strongest first: a switch that was typed overrules its opposite from a variable or the file
+SOURCES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def family_of(given: Mapping[str, Any]) -> str | None:
+    """`ipv4`, `ipv6` or None (both), from --ipv4 and --ipv6. Raises UsageError where both are given in one place."""
+    chosen = [name for name in ("ipv4", "ipv6") if given.get(name)]
+    if len(chosen) < 2:
+        return chosen[0] if chosen else None
+    ctx = click.get_current_context()
+    ranks = [SOURCES.index(ctx.get_parameter_source(name) or SOURCES[0]) for name in chosen]
+    if len(set(ranks)) < 2:
+        raise click.UsageError("--ipv4 and --ipv6 exclude each other: give one of them, or neither to try both.", ctx)
+    return chosen[ranks.index(min(ranks))]
+
+
 def way_of(given: Mapping[str, Any]) -> Way:
-    """How to get there, from the options --connect-to, --ipv4, --source, --ca-file, --ehlo and --timeout."""
+    """How to get there: --connect-to, --ipv4, --ipv6, --source, --ca-file, --ehlo, --timeout. Raises UsageError."""
     import socket
 
     from ..net import Timeouts, Way
@@ -64,7 +81,7 @@ def way_of(given: Mapping[str, Any]) -> Way:
     families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
     changes: dict[str, Any] = {
         "connect_to": dict(given["connect_to"]),
-        "family": families[given.get("family")],
+        "family": families[family_of(given)],
         "source": given.get("source"),
         "ca_file": given["ca_file"],
     }

@@ -21,6 +21,7 @@ from ._options import (
     complete_protocols,
     duration,
     facts_option,
+    family_options,
     helo,
     kind_option,
     one_line,
@@ -80,8 +81,7 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
 )
 @click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
-@click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
-@click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
+@family_options
 @click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."

@@ -11,11 +11,12 @@ import click
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ._dns import output_of, place_options, resolver_option, say
-from ._options import ca_file, source
+from ._options import ca_file, family_options, source
 from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
     from ..discover import Resolver
+    from ..net import Way
     from ..places import Paths
 
 
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 120), default=5.0, show_default=True, help="Seconds for each stage."
 )
-@click.option("--ipv4", "-4", "family", flag_value="ipv4", help="IPv4 only.")
-@click.option("--ipv6", "-6", "family", flag_value="ipv6", help="IPv6 only.")
+@family_options
 @click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
@@ -60,8 +60,9 @@ def command(ctx: click.Context, /, address: str | None, **given: Any) -> None:
     if given["servers"] and (given["hosts"] or given["ports"] or given["cloud"]):
         raise click.UsageError("--server says all; give it without --host, --port and --cloud")
     knowledge = load()
+    way = way_of(given)
     try:
-        paths = asyncio.run(_go(address, given, knowledge))
+        paths = asyncio.run(_go(address, given, way, knowledge))
     except KeyboardInterrupt:
         ctx.exit(130)
     from ..report.places import paths_json, paths_text
@@ -71,7 +72,7 @@ def command(ctx: click.Context, /, address: str | None, **given: Any) -> None:
     ctx.exit(int(paths.exit))
 
 
-async def _go(address: str | None, given: dict[str, Any], knowledge: Knowledge) -> Paths:
+async def _go(address: str | None, given: dict[str, Any], way: Way, knowledge: Knowledge) -> Paths:
     """The tries, and beside them what DNS says of the names."""
     import asyncio
 
@@ -82,7 +83,7 @@ async def _go(address: str | None, given: dict[str, Any], knowledge: Knowledge) 
     targets, notices = await _targets(address, given, resolver, knowledge)
     named = [host for host in dict.fromkeys(target.host or "" for target in targets) if _is_asked(host, targets, given)]
     async with asyncio.TaskGroup() as group:
-        tries = group.create_task(try_paths(targets, way_of(given), knowledge))
+        tries = group.create_task(try_paths(targets, way, knowledge))
         names = [group.create_task(explain_name(host, resolver)) for host in named]
     learned = {notice.text: notice for task in names for notice in task.result().notices}
     return dataclasses.replace(tries.result(), notices=(*notices, *learned.values()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ..facts import cloud_of as cloud_at
 from ..facts import consumer_cloud
 from ..model import Account, Knowledge, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
@@ -54,6 +55,20 @@ def targets_of(
         where = "the servers of --server" if servers else f"the cloud {cloud}"
         raise click.BadParameter(f"{where} and --only {','.join(wanted)} have nothing in common", param_hint="--only")
     return found
+
+
+def refuse_bare_login(login: str, targets: tuple[Target, ...], knowledge: Knowledge) -> None:
+    """A name without @domain is no sign-in name at Microsoft's own servers: that is said instead of tried.
+
+    Servers of other makers, and Exchange Server, may well take one. Raises BadParameter. Sources: those of the page
+    credentials.username_not_upn.
+    """
+    if "@" not in login and (host := next((t.host for t in targets if cloud_at(t.host or "", knowledge)), None)):
+        raise click.BadParameter(
+            f"{login!r} has no @domain, and {host} signs in by the full sign-in name (the UPN, user@contoso.com); "
+            "nothing was sent. `mailwhy causes credentials.username_not_upn` says how to find it; a server of your "
+            "own that takes bare names is named with --server."
+        )
 
 
 # The strongest first: a switch that was typed overrules its opposite from a variable or the file

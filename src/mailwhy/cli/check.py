@@ -32,7 +32,7 @@ from ._options import (
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
-from ._where import cloud_of, detour, server, targets_of, way_of
+from ._where import cloud_of, detour, refuse_bare_login, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..run import Check
@@ -126,6 +126,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     account = Account(given["login"] or address, address, given["sender"] or address)
     cloud = cloud_of(given["cloud"], account, knowledge)
     targets = targets_of(given["servers"], given["only"], cloud, knowledge)
+    refuse_bare_login(account.login or address, targets, knowledge)
     way = way_of(given)
     send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)

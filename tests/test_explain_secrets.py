@@ -11,8 +11,8 @@ import pytest
 
 from mailwhy import run
 from mailwhy.knowledge import load
-from mailwhy.model import to_plain
 from mailwhy.paste.scrub import redact
+from mailwhy.plain import to_plain
 from mailwhy.report import FORMATS, Options, render
 
 CANARY = "kanarienvogel7"

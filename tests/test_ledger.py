@@ -32,9 +32,8 @@ from mailwhy.model import (
     Stage,
     Target,
     Verdict,
-    from_plain,
-    to_plain,
 )
+from mailwhy.plain import from_plain, to_plain
 from mailwhy.probe import Way
 from mailwhy.targets import parse_server
 

@@ -16,8 +16,9 @@ from mailwhy import mock
 from mailwhy.knowledge import declared
 from mailwhy.mock import Servers
 from mailwhy.mock.certs import Certificates
-from mailwhy.model import Account, Attempt, Credential, Kind, NotPlainError, Protocol, Secret, Stage, Target, Tls
+from mailwhy.model import Account, Attempt, Credential, Kind, Protocol, Secret, Stage, Target, Tls
 from mailwhy.net import Way
+from mailwhy.plain import NotPlainError
 from mailwhy.rehearse import Profile, act, perform, profiles
 from mailwhy.relay import Relay, Seen, Settings
 from mailwhy.relay.serve import Observer

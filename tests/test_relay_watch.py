@@ -10,7 +10,8 @@ import pytest
 
 from mailwhy.diagnose import diagnose
 from mailwhy.knowledge import load
-from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls, to_plain
+from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls
+from mailwhy.plain import to_plain
 from mailwhy.relay import clienthello
 from mailwhy.relay.session import WATCHES
 from mailwhy.relay.watch import Watch

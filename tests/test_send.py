@@ -30,9 +30,9 @@ from mailwhy.model import (
     Step,
     Tls,
     Verdict,
-    to_plain,
 )
 from mailwhy.net import Recorder, Timeouts, Way
+from mailwhy.plain import to_plain
 from mailwhy.run import check
 from mailwhy.send import LABEL, send, text_for
 from mailwhy.targets import parse_server

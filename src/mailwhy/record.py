@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .model import Account, Attempt, JsonValue, NotPlainError, from_plain
+from .model import Account, Attempt, JsonValue
+from .plain import NotPlainError, from_plain
 
 SCHEMA = "mailwhy/1"
 

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ..model import Judged, Notice, NotPlainError, Protocol, from_plain, to_plain
+from ..model import Judged, Notice, Protocol
+from ..plain import NotPlainError, from_plain, to_plain
 from .rule import (
     CAREFUL_LIMIT,
     LIMIT,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import to_plain
+from ..plain import to_plain
 from .faults import BadFaultError, fault
 from .servers import ANYWHERE
 from .settings import BadSettingError

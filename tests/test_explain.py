@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from mailwhy import run
 from mailwhy.cli import main
 from mailwhy.knowledge import load
-from mailwhy.model import Attempt, Kind, Outcome, Protocol, Stage, Verdict
+from mailwhy.model import Attempt, Kind, Outcome, Password, Protocol, Stage, Verdict
 from mailwhy.report import render
 
 AS_OF = "2026-11-22"
@@ -142,6 +142,14 @@ def test_a_reply_is_judged_at_its_own_date() -> None:
     old, new = (explain(f"{day} 10:00:00 {host}\n{day} 10:00:01 {said}") for day in ("2021-03-01", "2024-03-01"))
     assert "retired.imap" not in old.diagnoses[0].facts
     assert "retired.imap" in new.diagnoses[0].facts
+
+
+def test_what_is_most_likely_removed_says_nothing_of_the_password() -> None:
+    """Nothing names the service here; an Exchange server of one's own does look at the password."""
+    alone = explain("a1 NO LOGIN failed.").diagnoses[0]
+    own = run.explain("a1 NO LOGIN failed.", facts=["service=exchange-server"], as_of=AS_OF).diagnoses[0]
+    assert (alone.findings[0].cause, alone.password) == ("service.basic_auth_retired", Password.NOT_TOLD)
+    assert (own.findings[0].cause, own.password) == ("credentials.wrong", Password.REFUSED)
 
 
 def test_what_the_text_tells_beside_the_reply() -> None:

@@ -205,6 +205,11 @@ class Target:
     tls: Tls | None = None
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands before `:port`: an IPv6 address in brackets (RFC 3986, 3.2.2), all others as they are."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Whose sign-in: the name that signs in, the mailbox that is meant, the address that sends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..model import bracketed
 from .serve import Seen
 
 
@@ -10,7 +11,7 @@ def dialogue(seen: Seen) -> str:
     target = seen.attempt.target
     lines = [
         f"# protocol: {target.protocol}",
-        f"# server: {target.host or '?'}:{target.port or '?'}/{target.tls or '?'}",
+        f"# server: {bracketed(target.host or '?')}:{target.port or '?'}/{target.tls or '?'}",
         f"# app: {seen.peer}",
         f"# started: {seen.attempt.started or '?'}",
     ]

@@ -92,28 +92,37 @@ def curl(url: str, *more: str) -> Command:
 CURL_SMTP = ("--mail-from", LOGIN, "--mail-rcpt", TO, "--upload-file", "/dev/null")
 
 
-def fetchmail(protocol: str) -> Command:
+def fetchmail(protocol: str, tls: str = "ssl sslcertck") -> Command:
+    """tls: fetchmail's own words for it."""
+
     def made(at: Stand) -> list[str]:
         file = at.home / "fetchmailrc"
         file.write_text(
-            f"poll localhost protocol {protocol} port {at.port} user '{at.login}' password '{at.secret}' "
-            f"ssl sslcertck sslcertfile '{at.ca}'\n"
+            f"poll localhost protocol {protocol} timeout 3 port {at.port} user '{at.login}' password '{at.secret}' "
+            f"{tls} sslcertfile '{at.ca}'\n"
         )
         file.chmod(0o600)
-        return ["fetchmail", "-f", str(file), "--check", "--nodetach", "--idfile", str(at.home / "ids")]
+        # as root it keeps its lock in one place for all, and two at once would be one too many
+        mine = ["--idfile", str(at.home / "ids"), "--pidfile", str(at.home / "pid")]
+        return ["fetchmail", "-f", str(file), "--check", "--nodetach", *mine]
 
     return made
 
 
-def mbsync(at: Stand) -> list[str]:
-    file = at.home / "mbsyncrc"
-    (at.home / "mail").mkdir()
-    file.write_text(
-        f'IMAPAccount a\nHost localhost\nPort {at.port}\nUser {at.login}\nPass "{at.secret}"\nSSLType IMAPS\n'
-        f"CertificateFile {at.ca}\nAuthMechs LOGIN\n\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath {at.home}/mail/\n"
-        f"Inbox {at.home}/mail/inbox\n\nChannel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\n"
-    )
-    return ["mbsync", "-c", str(file), "--list", "c"]
+def mbsync(tls: str = "IMAPS", *, trusting: bool = True) -> Command:
+    def made(at: Stand) -> list[str]:
+        file = at.home / "mbsyncrc"
+        (at.home / "mail").mkdir()
+        trust = f"CertificateFile {at.ca}\n" if trusting else ""
+        file.write_text(
+            f'IMAPAccount a\nHost localhost\nPort {at.port}\nUser {at.login}\nPass "{at.secret}"\nSSLType {tls}\n'
+            f"Timeout 3\nAuthMechs LOGIN\n{trust}\nIMAPStore far\nAccount a\n\nMaildirStore near\n"
+            f"Path {at.home}/mail/\nInbox {at.home}/mail/inbox\n\nChannel c\nFar :far:\nNear :near:\n"
+            "Patterns INBOX\nCreate Near\n"
+        )
+        return ["mbsync", "-c", str(file), "c"]
+
+    return made
 
 
 NODEMAILER = """

@@ -131,7 +131,11 @@ async def test_the_ledger_may_hold_the_message_back(
     monkeypatch.setattr(SignIn, "exempt", False)
     ledger = Ledger()
     answers = iter([None, "enough"])
-    monkeypatch.setattr(ledger, "held_back", lambda *_, **__: next(answers))
+
+    async def ask(*_: object, **__: object) -> str | None:
+        return next(answers)
+
+    monkeypatch.setattr(ledger, "ask", ask)
     outcome = await checked(exchange_online, "works@contoso.test", OTHER, ledger=ledger)
     assert len(exchange_online.attempts) == 1
     assert exchange_online.messages == []
@@ -145,13 +149,13 @@ async def test_the_ledger_hears_of_both_sign_ins(
     monkeypatch.setattr(SignIn, "exempt", False)
     ledger = Ledger()
     noted: list[Judged] = []
-    note = ledger.note
+    tell = ledger.tell
 
-    def listen(what: SignIn, judged: Judged, *rest: Any, **more: Any) -> None:
+    async def listen(what: SignIn, judged: Judged, *rest: Any, **more: Any) -> None:
         noted.append(judged)
-        note(what, judged, *rest, **more)
+        await tell(what, judged, *rest, **more)
 
-    monkeypatch.setattr(ledger, "note", listen)
+    monkeypatch.setattr(ledger, "tell", listen)
     await checked(exchange_online, "works@contoso.test", OTHER, ledger=ledger)
     assert noted == [Judged.ACCEPTED, Judged.ACCEPTED]
     assert not any(book.entries for book in ledger.books(datetime.now(UTC)))

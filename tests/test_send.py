@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from day import DAY
 from talks import LOGIN, SECRET, authority, credential, serve, server_tls, way
 
 from mailwhy.cli import main
@@ -54,7 +55,7 @@ async def checked(mock: Running, login: str, send_to: str | None, **more: Any) -
         targets=[parse_server(str(mock.address("smtp")))],
         way=Way(ca_file=str(mock.ca_file)),
         send_to=send_to,
-        as_of="2026-11-22",
+        as_of=DAY,
         **more,
     )
 
@@ -342,7 +343,7 @@ def run(mock: Running, login: str, *args: str) -> Result:
         "--only",
         "smtp",
         "--as-of",
-        "2026-11-22",
+        DAY,
         "--password-stdin",
     ]
     return CliRunner().invoke(main, [*options, *args], input=mock.secret_of(login))

@@ -41,7 +41,7 @@ from .model import (
     Step,
     Target,
 )
-from .record import SCHEMA, attempts_of
+from .record import report_of
 from .signs import Signs
 from .targets import of_cloud
 
@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from .probe import Way
 
 Observer = Callable[[Target, Step], None]
+
+
+def today() -> str:
+    """The day for which the calendar is read where nobody names another: an ISO date, UTC."""
+    return datetime.now(UTC).date().isoformat()
 
 
 async def check(
@@ -136,14 +141,14 @@ def explain(
 
     known, signs = load(), _signs()
     outside = frozenset(facts)
-    if isinstance(text, str | bytes) and (report := _report(text)):
+    if isinstance(text, str | bytes) and (report := report_of(text)):
         account, attempts, told, day = report
         found = Found(attempts, account, ())
         outside |= told
         as_of = as_of or day
     else:
         found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
-    as_of = as_of or datetime.now(UTC).date().isoformat()
+    as_of = as_of or today()
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
     done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
     if not scrub:
@@ -151,21 +156,6 @@ def explain(
     from .paste.scrub import scrubbed
 
     return scrubbed(done)
-
-
-def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
-    """What a report of ours saw: account, attempts, facts from outside and its day; None for any other text."""
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
-        return None
-    import json
-
-    try:
-        plain = json.loads(data)
-        account, attempts = attempts_of(plain)
-        return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # cut, or changed by hand: then it is read like any other paste
 
 
 def judge(
@@ -179,7 +169,7 @@ def judge(
 ) -> Outcome:
     """What attempts that somebody else has made come to: an app's, as the relay or `rehearse` saw them."""
     known = knowledge or load()
-    day = as_of or datetime.now(UTC).date().isoformat()
+    day = as_of or today()
     outside = frozenset(facts)
     diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
     started = min((a.started for a in attempts if a.started), default=None)
@@ -222,7 +212,7 @@ class Check:
         self.way = way
         self.insist = insist
         self.asked = tuple(asked)
-        self.as_of = as_of or datetime.now(UTC).date().isoformat()
+        self.as_of = as_of or today()
         self.facts = frozenset(facts)
         self.ledger = ledger
         self.force = force

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from day import DAY
 
 from mailwhy.diagnose import diagnose
 from mailwhy.knowledge import load
@@ -64,7 +65,7 @@ def watched(
 
 
 def causes(watch: Watch) -> list[str]:
-    (found,) = diagnose([watch.attempt], watch.account, load(), "2026-11-22")
+    (found,) = diagnose([watch.attempt], watch.account, load(), DAY)
     return [finding.cause for finding in found.findings]
 
 

@@ -126,7 +126,8 @@ def explain(
 ) -> Outcome:
     """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
 
-    text: the paste, or a file's bytes in pieces; a JSON report of `check` is judged as what it saw.
+    text: the paste, or a file's bytes in pieces; a JSON report of `check`, and a recording of `relay`, are judged as
+    what they saw.
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
@@ -140,6 +141,8 @@ def explain(
         found = Found(attempts, account, ())
         outside |= told
         as_of = as_of or day
+    elif isinstance(text, str | bytes) and (recording := _recording(text)):
+        found = Found((recording[1],), recording[0], ())
     else:
         found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
     as_of = as_of or datetime.now(UTC).date().isoformat()
@@ -165,6 +168,16 @@ def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[
         return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None  # cut, or changed by hand: then it is read like any other paste
+
+
+def _recording(text: str | bytes) -> tuple[Account, Attempt] | None:
+    """What the relay saw, from its plain recording; None for any other text."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if b"# mailwhy relay:" not in data[:100]:
+        return None
+    from .relay import notes  # with asyncio and ssl: only who explains a recording pays for them
+
+    return notes.read(data.decode("utf-8", "replace"))
 
 
 def judge(

@@ -41,8 +41,9 @@ from mailwhy.mock.certs import Certificates, shared
 from mailwhy.model import Protocol, Stage, Target, Tls
 from mailwhy.net import Way
 from mailwhy.relay import Relay, Seen, Settings
+from mailwhy.relay.notes import dialogue
 from mailwhy.relay.serve import Observer
-from mailwhy.run import judge
+from mailwhy.run import explain, judge
 
 pytestmark = pytest.mark.real
 
@@ -414,7 +415,11 @@ async def ran(command: Sequence[str], home: Path, old_tls: bool = False, stdin: 
 
 
 def judged(seen: Seen, day: str = "2026-11-22") -> list[str]:
+    """The causes, most likely first; the same for the session, and for who has only its recording."""
     outcome = judge("relay", [seen.attempt], seen.account, as_of=day)
+    again = explain(dialogue(seen), as_of=day)
+    assert [each.verdict for each in again.diagnoses] == [each.verdict for each in outcome.diagnoses], dialogue(seen)
+    assert again.findings == outcome.findings, dialogue(seen)
     return [finding.cause for finding in outcome.findings]
 
 

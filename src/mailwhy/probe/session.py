@@ -55,14 +55,21 @@ class Session:
         """Look-up, connection and, where TLS comes first, the handshake."""
         port = self.target.port or 0
         host, port = self.way.connect_to.get((self.host, port), (self.host, port))
+        begun = self.way.ahead.look_up(host, port)
+        if begun:
+            self.recorder.begin(begun.began)
         async with self.stage(Stage.DNS) as step:
+            step.began = begun.began if begun else None
             load_trust_meanwhile(self.way.ca_file)
             infos = await look_up(host, port, self.way)
             step.seen["addresses"] = list(dict.fromkeys(info[4][0] for info in infos))
             if canonical := next((info[3] for info in infos if info[3]), ""):
                 step.seen["canonical"] = canonical
+            step.ended = begun.dialled if begun else None
         async with self.stage(Stage.TCP) as step:
+            step.began = begun.dialled if begun else None
             sock = await dial(infos, self.way, step.seen)
+            step.ended = begun.connected if begun and begun.sock is sock else None
             try:
                 await asyncio.get_running_loop().create_connection(lambda: self.wire, sock=sock)
             except BaseException:

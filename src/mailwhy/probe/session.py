@@ -138,6 +138,12 @@ class Session:
 
         mechanism: what will be used, None where the server offers nothing that fits.
         """
+        credential = await self.usable(mechanism)
+        await self.permitted()
+        return credential
+
+    async def usable(self, mechanism: str | None) -> Credential:
+        """The credential, where this server could be told it. Else as `ready`."""
         credential = self.credential
         if credential is None:
             raise Over
@@ -147,13 +153,14 @@ class Session:
         if odd := unencodable(credential):
             async with self.stage(Stage.AUTH):
                 raise Failed(Fault.UNENCODABLE, detail=odd, mechanism=mechanism)
-        if self.may_sign_in:
-            await self._permission(self.may_sign_in)
         return credential
 
-    async def _permission(self, may_sign_in: MaySignIn) -> None:
+    async def permitted(self) -> None:
+        """Waits for the permission to sign in; raises Over where it is refused."""
+        if not self.may_sign_in:
+            return
         try:
-            reason = await may_sign_in(self.recorder.attempt)
+            reason = await self.may_sign_in(self.recorder.attempt)
         except asyncio.CancelledError:
             self.recorder.held_back = "the run was stopped"
             raise

@@ -561,7 +561,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What reporters get for one attempt. `sign` is the id of the sign that spoke, or None; `step` the place in `attempt.steps` where it did."""
+    """What reporters get for one attempt.
+
+    sign: the id of the sign that spoke, or None; step: the place in `attempt.steps` where it did.
+    """
 
     account: Account
     attempt: Attempt

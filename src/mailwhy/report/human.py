@@ -138,7 +138,9 @@ def _reply(page: Page, attempt: Attempt) -> None:
     if not step:
         return
     if text := w.verbatim(attempt):
-        page.say(f"Reply to {w.clean(step.sent) or step.stage}:" if not attempt.seen else "Reply:", 6)
+        asked = f"Reply to {w.clean(step.sent) or step.stage}:"
+        pasted = "The program said:" if w.by_program(step) else "Reply:"
+        page.say(pasted if attempt.seen else asked, 6)
         page.exact(text)
     elif step.fault:
         detail = w.clean(step.seen.get("detail", ""))

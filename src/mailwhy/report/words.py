@@ -94,7 +94,16 @@ def said(diagnosis: Diagnosis) -> str:
         return "refused, reason not known"
     if step and step.fault is Fault.CANCELLED:
         return "not tested to the end"
+    if diagnosis.verdict in (Verdict.NAMED, Verdict.NARROWED) and step and by_program(step):
+        return "failed"
     return SAID[diagnosis.verdict]
+
+
+def by_program(step: Step) -> bool:
+    """Are these a program's own words for what failed on the way? Then no server refused anything."""
+    reply = step.reply
+    on_the_way = step.stage in (Stage.DNS, Stage.TCP, Stage.TLS)
+    return bool(on_the_way and reply and not (reply.protocol or reply.status or reply.enhanced))
 
 
 def place(target: Target) -> str:

@@ -127,7 +127,7 @@ def diagnose(
 
     as_of: ISO date of the day the calendar is read for; outside: facts known otherwise (`--fact`).
     """
-    signs = signs or Signs(knowledge.signs.values())
+    signs = signs or Signs(knowledge.signs)
     given = frozenset(outside)
     readings = [read(attempt, account, knowledge, signs, as_of, given) for attempt in attempts]
     pool = frozenset(

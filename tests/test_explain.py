@@ -409,7 +409,7 @@ def test_a_log_of_deliveries_elsewhere_does_not_name_the_server(fate: str) -> No
     ],
 )
 def test_the_sign_in_service_is_understood_without_its_number(pasted: str, cause: str) -> None:
-    assert run.explain(pasted, kind=Kind.OAUTH, as_of=AS_OF).findings[0].cause == cause
+    assert run.explain(pasted, kind=Kind.OAUTH, as_of=DAY).findings[0].cause == cause
 
 
 def test_a_sentence_that_begins_with_no_is_no_refusal_of_imap() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -21,3 +22,14 @@ def program(name: str) -> str:
     found = shutil.which(name)
     need("" if found else f"{name} is not installed; `make servers` does it")
     return found or name
+
+
+def ipv6() -> None:
+    """Skips where ::1 cannot be listened on, in CI as well: that is the kernel's doing, and nothing can be installed.
+
+    What mailwhy itself does about families is tested without it (tests/test_net.py).
+    """
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as why:
+        pytest.skip(f"this machine's loopback has no IPv6 ({why.strerror})")

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from click.testing import CliRunner, Result
+from day import DAY
 
 from mailwhy import run
 from mailwhy.cli import main
@@ -19,14 +20,13 @@ from mailwhy.knowledge import load
 from mailwhy.model import Attempt, Kind, Outcome, Password, Protocol, Stage, Verdict
 from mailwhy.report import render
 
-AS_OF = "2026-11-22"
 TENANT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information."
 CRITERIA = "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully. Contact your administrator."
 LOCKED = "535 5.7.139 Authentication unsuccessful, account locked. Contact your administrator."
 
 
 def explain(text: str | bytes, protocol: Protocol | None = None) -> Outcome:
-    return run.explain(text, protocol=protocol, as_of=AS_OF)
+    return run.explain(text, protocol=protocol, as_of=DAY)
 
 
 def only(outcome: Outcome) -> Attempt:
@@ -147,7 +147,7 @@ def test_a_reply_is_judged_at_its_own_date() -> None:
 def test_what_is_most_likely_removed_says_nothing_of_the_password() -> None:
     """Nothing names the service here; an Exchange server of one's own does look at the password."""
     alone = explain("a1 NO LOGIN failed.").diagnoses[0]
-    own = run.explain("a1 NO LOGIN failed.", facts=["service=exchange-server"], as_of=AS_OF).diagnoses[0]
+    own = run.explain("a1 NO LOGIN failed.", facts=["service=exchange-server"], as_of=DAY).diagnoses[0]
     assert (alone.findings[0].cause, alone.password) == ("service.basic_auth_retired", Password.NOT_TOLD)
     assert (own.findings[0].cause, own.password) == ("credentials.wrong", Password.REFUSED)
 
@@ -220,7 +220,7 @@ def test_argument_file_and_standard_input_say_the_same(tmp_path: Path) -> None:
     file = tmp_path / "mail.log"
     file.write_bytes(LOCKED.encode("utf-16"))
     answers = [
-        call("--format", "json", "--as-of", AS_OF, *more, stdin=stdin)
+        call("--format", "json", "--as-of", DAY, *more, stdin=stdin)
         for more, stdin in (((LOCKED,), None), (("--file", str(file)), None), (("--file", "-"), LOCKED), ((), LOCKED))
     ]
     assert {answer.exit_code for answer in answers} == {0}
@@ -383,7 +383,7 @@ def test_windows_in_other_languages(words: str, sign: str) -> None:
     ],
 )
 def test_the_sign_in_service_may_blame_the_password_in_an_oauth_flow(number: str, cause: str) -> None:
-    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=AS_OF)
+    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=DAY)
     assert outcome.findings[0].cause == cause
 
 
@@ -424,7 +424,7 @@ def test_a_log_of_deliveries_elsewhere_does_not_name_the_server(fate: str) -> No
     ],
 )
 def test_the_sign_in_service_is_understood_without_its_number(pasted: str, cause: str) -> None:
-    assert run.explain(pasted, kind=Kind.OAUTH, as_of=AS_OF).findings[0].cause == cause
+    assert run.explain(pasted, kind=Kind.OAUTH, as_of=DAY).findings[0].cause == cause
 
 
 def test_a_sentence_that_begins_with_no_is_no_refusal_of_imap() -> None:

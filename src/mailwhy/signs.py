@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from .model import Protocol, Reply, Sign, Step, to_plain
+from .model import Protocol, Reply, Sign, Step
 from .noun import dataclass
+from .plain import to_plain
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mailwhy.paste import context, finder, scrub, text
@@ -107,6 +107,7 @@ def test_what_is_searched_in_small_letters_is_found_where_it_stands(shape: Shape
     @settings(max_examples=200, deadline=None)
     @given(texts)
     def check(pasted: str) -> None:
+        assume("AUTH=" not in pasted)  # `context_of` looks at the capitals then
         found = [(each.span(), each.lastgroup) for each in shape.places(pasted, fold(pasted))]
         assert found == [(each.span(), each.lastgroup) for each in shape.pattern.finditer(pasted)]
 

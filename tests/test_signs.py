@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailwhy.model import Basis, Fault, Match, Meaning, Protocol, Reply, Sign, Stage, Step, to_plain
+from mailwhy.model import Basis, Fault, Match, Meaning, Protocol, Reply, Sign, Stage, Step
+from mailwhy.plain import to_plain
 from mailwhy.reply import parse
 from mailwhy.signs import ENOUGH, Signs, Weight, code_fits, squash
 

@@ -13,8 +13,9 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from .model import Fault, Protocol, Reply, Sign, Stage, Step, to_plain
+from .model import Fault, Protocol, Reply, Sign, Stage, Step
 from .noun import dataclass
+from .plain import to_plain
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 

@@ -9,7 +9,8 @@ import click
 
 from .. import diagnose
 from ..batch.results import records
-from ..model import Exit, JsonValue, Knowledge, Notice, Outcome, Verdict, from_plain
+from ..model import Exit, JsonValue, Knowledge, Notice, Outcome, Verdict
+from ..plain import from_plain
 from ..record import attempts_of
 from ..report import MANY, Options, render_many
 from ..signs import Signs

@@ -12,20 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..model import (
-    Blind,
-    Calendar,
-    Cause,
-    Cloud,
-    Fault,
-    Knowledge,
-    NotPlainError,
-    Protocol,
-    Rule,
-    Sign,
-    Stage,
-    from_plain,
-)
+from ..model import Blind, Calendar, Cause, Cloud, Fault, Knowledge, Protocol, Rule, Sign, Stage
+from ..plain import NotPlainError, from_plain
 from .files import BadDataError, Plain, gathered, plain
 
 __all__ = ["HOME", "PLACES", "BadDataError", "declared", "guides", "handbook", "load", "matches", "read"]

@@ -53,12 +53,14 @@ _CONTEXT = (
     r"|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
-# statuses that need no enhanced code
+# statuses that need no enhanced code; of these the ones that are believed after any colon
 _BARE = tuple(
     map(
         str, (421, *range(430, 433), *range(450, 456), *range(500, 505), 521, 523, 530, 534, 535, 538, *range(550, 557))
     )
 )
+_FIRM = tuple(map(str, (*range(501, 505), 521, 523, 530, 534, 535, 538, 550, 553, 554)))
+_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 # written small: a text of plain letters that holds none of the others is searched in small letters
 _CODED = (
@@ -70,6 +72,11 @@ _CODED = (
     (
         _BARE,
         rf"(?:{_CONTEXT})(?P<bare>(?:{'|'.join(_BARE)})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))",
+    ),
+    (
+        _FIRM,
+        rf"(?<=:)\s{{1,3}}(?P<firm>(?:{'|'.join(_FIRM)})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})"
+        rf"(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))",
     ),
 )
 _SPOKEN = (
@@ -186,7 +193,7 @@ def _near(lines: Sequence[int], index: int, reach: int) -> bool:
 
 def _foreign(said: Said, hint: Protocol) -> bool:
     sign = said.sign
-    return bool(sign and sign.protocol not in (None, hint) and sign.match.word)
+    return bool(sign and sign.protocol not in (None, hint))
 
 
 SHORT = 40  # lines; so few were chosen by a person, who knows what they are about

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from mailwhy import run
 from mailwhy.knowledge import load
 from mailwhy.model import Protocol, Sign, Speaker, Verdict
-from mailwhy.paste import read
+from mailwhy.paste import Found, read
+from mailwhy.paste.context import context_of
+from mailwhy.paste.finder import find
+from mailwhy.paste.sessions import Hearing
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()
@@ -157,3 +160,37 @@ def test_streaming_tells_what_the_whole_tells(chosen: list[Sign], gaps: list[int
     whole = read(data, SIGNS, protocol=Protocol.SMTP)
     streamed = read(iter(pieces), SIGNS, protocol=Protocol.SMTP, whole=0)
     assert streamed.attempts == whole.attempts
+
+
+LOGGED = (
+    "smtp[17]: SASL authentication failed; server smtp.office365.com[40.99.150.50] said: 535 5.7.3 Authentication "
+    "unsuccessful [LO2P265CA0001.GBRP265.PROD.OUTLOOK.COM]",
+    "smtp[18]: connect to smtp.office365.com[40.99.150.50]:587: Connection timed out",
+    "a1 NO LOGIN failed.",
+    "-ERR Logon failure: unknown user name or bad password.",
+    "password=hunter2hunter2 user=app@contoso.com",
+    "qmgr[811]: from=<app@example.com>, size=1432, nrcpt=1 (queue active)",
+    "",
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sampled_from(LOGGED), min_size=1, max_size=9),
+    st.integers(80, 400),
+    st.sampled_from(["Sep 28 13:03:%02d relay ", "2026-09-28T13:03:%02dZ ", ""]),
+)
+def test_a_window_that_was_read_before_means_the_same(repeated: list[str], length: int, stamp: str) -> None:
+    lines = (
+        (stamp % (number % 60) if stamp else "") + repeated[number % len(repeated)] + "\n" for number in range(length)
+    )
+    text = "".join(lines).encode()
+
+    def heard(signs: Signs) -> Found:
+        return read(iter([text]), signs, whole=0)
+
+    remembered = heard(SIGNS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mailwhy.signs.REMEMBERED", 0)
+        patched.setattr(Hearing, "_meaning", lambda self, page, signs: (find(page, signs), context_of(page)))
+        assert heard(Signs(KNOWN.signs)) == remembered

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mailwhy.paste import context, finder, scrub, text
+from mailwhy.paste import begins, context, finder, scrub, text
 from mailwhy.paste.shape import Choice, Shape, fold
 
 
@@ -35,7 +35,7 @@ def test_what_the_pattern_finds_holds_a_word(shape: Shape) -> None:
     check()
 
 
-CHOICES = {"reply": finder._REPLY, "end": finder._END, "small": finder._SMALL}
+CHOICES = {"reply": begins._REPLY, "end": finder._END, "small": begins._SMALL}
 FORMS = [(f"{name}[{at}]", choice, form) for name, choice in CHOICES.items() for at, form in enumerate(choice.forms)]
 
 
@@ -96,9 +96,9 @@ texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map
 @settings(max_examples=400, deadline=None)
 @given(texts)
 def test_alternatives_that_are_left_out_change_nothing(pasted: str) -> None:
-    forms, flags = finder._REPLY.forms, finder._REPLY.flags
+    forms, flags = begins._REPLY.forms, begins._REPLY.flags
     every = re.compile("|".join(source for _, source in forms), flags).finditer(pasted)
-    found = finder._places(pasted, fold(pasted))
+    found = begins.places(pasted, fold(pasted))
     assert [(each.span(), each.lastgroup) for each in found] == [(each.span(), each.lastgroup) for each in every]
 
 

@@ -1,7 +1,7 @@
 """Pasted text -> attempts: finds what servers and programs said in any text. Pure: no files, no clock, no console.
 
     text       any bytes -> plain lines, without wrappers         scrub    secrets out, before anything is kept
-    finder     clean page -> what was said                        context  who answered, who signed in, with what
+    begins, finder   clean page -> what was said                  context  who answered, who signed in, with what
     sessions   what was said -> attempts, each thing once         blind    programs that hide the reply
     stream     more than `WHOLE`: only the windows in which something may have been said
 

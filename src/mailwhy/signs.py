@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .model import Match, Protocol, Reply, Sign, Step
 from .noun import dataclass
 
+CUT = 24  # squashed characters of a text that suffice where the reply ends in the middle of it
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -79,7 +80,7 @@ class _Said:
         lines = " ".join(reply.lines)
         self.reply = reply
         self.squashed = squash(reply.text) + squash(lines)
-        self.folded = f"{reply.text} {lines}".casefold()
+        self.folded = " ".join(f"{reply.text} {lines}".casefold().split())
 
 
 class Signs:
@@ -118,7 +119,36 @@ class Signs:
         """The signs that this one reply (not its inner one) says, most specific first."""
         protocol = protocol or reply.protocol
         said = _Said(reply)
-        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+        hits = self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+        whole = reply.text.endswith(".") and not reply.text.endswith("..")
+        if reply.server or whole or len(reply.text) < CUT:  # what ends with the server's name or a full stop is whole
+            return hits
+        cut = self._begun(reply, protocol)
+        return (cut, *hits) if cut and (not hits or cut.weight.text > hits[0].weight.text) else hits
+
+    def _begun(self, reply: Reply, protocol: Protocol | None) -> Hit | None:
+        """The one sign whose text the reply ends in the middle of: web pages and logs cut what is long."""
+        tail, best = squash(reply.text).rstrip(".'\""), list[Hit]()
+        for sign in self.all:
+            match = sign.match
+            if (
+                match.stage
+                or match.fault
+                or match.also
+                or (sign.protocol and protocol and sign.protocol is not protocol)
+            ):
+                continue
+            if (reply.enhanced and match.enhanced and not code_fits(reply.enhanced, match.enhanced)) or (
+                reply.status and match.status and not code_fits(reply.status, match.status)
+            ):
+                continue
+            for text in self._texts[sign.id]:
+                at = tail.rfind(text[:CUT]) if len(text) > CUT else -1
+                if at >= 0 and text.startswith(tail[at:]):
+                    best.append(Hit(sign, Weight(len(tail) - at)))
+        best.sort(key=lambda hit: hit.weight, reverse=True)
+        alone = len(best) == 1 or (len(best) > 1 and best[0].weight > best[1].weight)
+        return best[0] if alone else None
 
     def _ranked(self, hits: Iterator[Hit | None]) -> tuple[Hit, ...]:
         return tuple(sorted((hit for hit in hits if hit), key=lambda hit: hit.weight, reverse=True))
@@ -174,11 +204,15 @@ def has_word(text: str, word: str) -> bool:
     return False
 
 
+def _blanks(word: str) -> str:
+    return r"\s{1,40}".join(map(re.escape, word.split(" ")))
+
+
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 
 
 def word_pattern(word: str) -> re.Pattern[str]:
     """The word as a whole word, in any case."""
     if word not in _PATTERNS:
-        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", re.IGNORECASE)
+        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){_blanks(word)}(?![A-Za-z0-9])", re.IGNORECASE)
     return _PATTERNS[word]

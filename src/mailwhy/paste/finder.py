@@ -54,7 +54,7 @@ _CONTEXT = (
 )
 _BARE = r"421|43[0-2]|45[0-5]|50[0-4]|52[13]|53[0458]|55[0-6]"  # statuses that need no enhanced code
 _FIRM = r"50[1-4]|52[13]|53[0458]|55[034]"  # of these the ones that are believed after any colon
-_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
+_COUNTED = r"(?:(?:e-?)?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 _REPLY = re.compile(
     rf"""
@@ -301,7 +301,11 @@ def _words(
     spans = sorted(span for span in (*hits, *_word_hits(page, signs)) if not _inside(span, taken))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
-        if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
+        if merged and (
+            start < merged[-1][1]
+            or page.index(start) == page.index(merged[-1][1] - 1)
+            or page.text[merged[-1][1] : start].strip(" ,") == "\n"  # a sentence goes on
+        ):
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
@@ -334,7 +338,7 @@ def _identifier(text: str, start: int, end: int) -> bool:
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     folded = page.text.casefold()
     for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
-        if word.casefold() not in folded:
+        if word.casefold().partition(" ")[0] not in folded:
             continue
         for found in word_pattern(word).finditer(page.text):
             if not page.text.endswith("AUTH ", 0, found.start()):

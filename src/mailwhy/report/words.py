@@ -29,6 +29,7 @@ from ..model import (
     Step,
     Target,
     Verdict,
+    bracketed,
 )
 from ..noun import dataclass
 from ..pages import at, located, suited
@@ -116,7 +117,7 @@ def place(target: Target) -> str:
     """Host, port and TLS as far as they are known."""
     address = clean(target.host or "")
     if target.port:
-        address = f"{address}:{target.port}" if address else f"port {target.port}"
+        address = f"{bracketed(address)}:{target.port}" if address else f"port {target.port}"
     tls = TLS_WORDS[target.tls.value] if target.tls else ""
     return f"{address} ({tls})" if address and tls else address or tls
 

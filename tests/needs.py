@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,12 @@ def ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as why:
         pytest.skip(f"this machine's loopback has no IPv6 ({why.strerror})")
+
+
+def node_modules() -> Path:
+    """Where Node's mail libraries lie. Skips without Node, also in CI: who has no Node needs none of its libraries."""
+    if not shutil.which("node"):
+        pytest.skip("Node is not installed")
+    home = Path(__file__).parents[1] / ".cache" / "npm"
+    need("" if (home / ".installed").exists() else "tests/real/install-node-clients.sh has not been run")
+    return home / "node_modules"

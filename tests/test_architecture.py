@@ -45,7 +45,22 @@ NETWORK = frozenset({"asyncio", "ssl", "socket", "selectors", "socketserver", "s
 OUTSIDE = NETWORK | {"http", "logging", "os", "pathlib", "random", "subprocess", "threading", "time", "urllib.request"}
 PURE = ("model", "plain", "facts", "reply", "signs", "diagnose", "paste", "redact", "places")
 ONLINE = frozenset(
-    ["net", "wire", "probe", "run", "waiting", "mock", "cli", "send", "relay", "rehearse", "discover", "paths", "batch"]
+    [
+        "ahead",
+        "net",
+        "wire",
+        "probe",
+        "run",
+        "waiting",
+        "mock",
+        "cli",
+        "send",
+        "relay",
+        "rehearse",
+        "discover",
+        "paths",
+        "batch",
+    ]
 )
 
 

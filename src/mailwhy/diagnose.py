@@ -150,6 +150,7 @@ def _conclude(reading: Reading, account: Account, knowledge: Knowledge, as_of: s
         notices=_notices(reading, knowledge, as_of),
         sign=reading.hit.sign.id if reading.hit else None,
         facts=reading.facts,
+        step=next((at for at, step in enumerate(reading.attempt.steps) if step is reading.step), None),
     )
 
 

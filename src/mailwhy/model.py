@@ -562,7 +562,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What reporters get for one attempt. `sign` is the id of the sign that spoke, or None."""
+    """What reporters get for one attempt.
+
+    sign: the id of the sign that spoke, or None; step: the place in `attempt.steps` where it spoke.
+    """
 
     account: Account
     attempt: Attempt
@@ -573,6 +576,7 @@ class Diagnosis:
     notices: tuple[Notice, ...] = ()
     sign: str | None = None
     facts: frozenset[str] = frozenset()
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

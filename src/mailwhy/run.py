@@ -132,7 +132,8 @@ def explain(
 ) -> Outcome:
     """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
 
-    text: the paste, or a file's bytes in pieces; a JSON report of `check` is judged as what it saw.
+    text: the paste, or a file's bytes in pieces; a JSON report of `check`, and a recording of `relay`, are judged as
+    what they saw.
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
@@ -146,6 +147,8 @@ def explain(
         found = Found(attempts, account, ())
         outside |= told
         as_of = as_of or day
+    elif isinstance(text, str | bytes) and (recording := _recording(text)):
+        found = Found((recording[1],), recording[0], ())
     else:
         found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
     as_of = as_of or today()
@@ -156,6 +159,16 @@ def explain(
     from .paste.scrub import scrubbed
 
     return scrubbed(done)
+
+
+def _recording(text: str | bytes) -> tuple[Account, Attempt] | None:
+    """What the relay saw, from its plain recording; None for any other text."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if b"# mailwhy relay:" not in data[:100]:
+        return None
+    from .relay import notes  # with asyncio and ssl: only who explains a recording pays for them
+
+    return notes.read(data.decode("utf-8", "replace"))
 
 
 def judge(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from ..model import Account, Knowledge, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
 
 if TYPE_CHECKING:
-    from ..net import Way
+    from ..way import Way
 
 
 def server(text: str) -> Target:
@@ -91,7 +92,7 @@ def way_of(given: Mapping[str, Any]) -> Way:
     """How to get there: --connect-to, --ipv4, --ipv6, --source, --ca-file, --ehlo, --timeout. Raises UsageError."""
     import socket
 
-    from ..net import Timeouts, Way
+    from ..way import Timeouts, Way
 
     families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
     changes: dict[str, Any] = {
@@ -105,3 +106,12 @@ def way_of(given: Mapping[str, Any]) -> Way:
     if given["timeout"]:
         changes["timeouts"] = Timeouts.all(given["timeout"])
     return Way(**changes)
+
+
+def under_way(targets: Iterable[Target], way: Way) -> Way:
+    """The way, with the connections to all targets begun; where it names a local address, as it was."""
+    from ..ahead import set_out
+
+    places = ((target.host or "", target.port or 0) for target in targets)
+    begun = way.source is None and set_out((way.connect_to.get(place, place) for place in places), way.family)
+    return dataclasses.replace(way, ahead=begun) if begun else way

@@ -53,12 +53,15 @@ _CONTEXT = (
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 _BARE = r"421|43[0-2]|45[0-5]|50[0-4]|52[13]|53[0458]|55[0-6]"  # statuses that need no enhanced code
+_FIRM = r"50[1-4]|52[13]|53[0458]|55[034]"  # of these the ones that are believed after any colon
+_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 _REPLY = re.compile(
     rf"""
       (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
     | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
     | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
+    | (?<=:)\s{{1,3}}(?P<firm>(?:{_FIRM})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
     | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
     | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
     | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
@@ -121,7 +124,7 @@ def _wrapper(said: Said, replies: list[Said], page: Page) -> bool:
 
 def _foreign(said: Said, hint: Protocol) -> bool:
     sign = said.sign
-    return bool(sign and sign.protocol not in (None, hint) and sign.match.word)
+    return bool(sign and sign.protocol not in (None, hint))
 
 
 SHORT = 40  # lines; so few were chosen by a person, who knows what they are about

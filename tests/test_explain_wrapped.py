@@ -21,7 +21,7 @@ from mailwhy.paste import read
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()
-SIGNS = Signs(KNOWN.signs.values())
+SIGNS = Signs(KNOWN.signs)
 # a fault's example is nothing that is said; and one that is not a single line cannot stand in every wrapper
 SAID = [
     sign

@@ -32,7 +32,7 @@ from mailwhy.signs import ENOUGH, Hit, Signs, squash
 
 KNOWN = knowledge.load()
 AUTH = "535 5.7.139 Authentication unsuccessful, "
-SIGNS = Signs(KNOWN.signs.values())
+SIGNS = Signs(KNOWN.signs)
 SPOKEN = [sign for sign in KNOWN.signs.values() if sign.example]
 FAULTS = [sign for sign in KNOWN.signs.values() if sign.match.fault]
 

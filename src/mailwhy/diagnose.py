@@ -83,7 +83,8 @@ def _speaking(attempt: Attempt, facts: frozenset[str], signs: Signs) -> tuple[St
     for step in failed:
         hits = [h for h in signs.of_step(step, attempt.target.protocol) if _may_speak(h.sign, facts)]
         if hits and (best[1] is None or hits[0].weight > best[1].weight):
-            best = (step, hits[0])
+            again = best[1] is not None and hits[0].sign is best[1].sign  # the next line of the same answer
+            best = (best[0] if again else step, hits[0])
     return best
 
 
@@ -126,7 +127,7 @@ def diagnose(
 
     as_of: ISO date of the day the calendar is read for; outside: facts known otherwise (`--fact`).
     """
-    signs = signs or Signs(knowledge.signs.values())
+    signs = signs or Signs(knowledge.signs)
     given = frozenset(outside)
     readings = [read(attempt, account, knowledge, signs, as_of, given) for attempt in attempts]
     pool = frozenset(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from . import diagnose
 from .facts import cloud_of, consumer_cloud
-from .knowledge import load
+from .knowledge import load, matches
 from .model import (
     Account,
     Attempt,
@@ -118,7 +118,7 @@ async def check(
 @functools.cache
 def _signs() -> Signs:
     """The signs of the handbook, ready: a list of mailboxes asks for them with every row."""
-    return Signs(load().signs.values())
+    return Signs(load().signs, matches())
 
 
 def explain(
@@ -244,7 +244,7 @@ class Check:
     @functools.cached_property
     def signs(self) -> Signs:
         """The handbook's signs, ready to be asked."""
-        return _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
+        return _signs() if self.knowledge is load() else Signs(self.knowledge.signs)
 
     async def go(self) -> None:
         """Runs all probes to their end."""

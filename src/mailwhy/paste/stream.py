@@ -92,7 +92,7 @@ class Filter:
 
     def __init__(self, signs: Signs) -> None:
         self._by_word: dict[str, list[frozenset[str]]] = {}
-        spellings = {text for sign in signs.all for text in (*sign.match.text, *sign.match.word)}
+        spellings = {*signs.spellings, *(word for word, _ in signs.words)}
         wanted = [words for text in spellings if (words := _words(text))]
         often: dict[str, int] = {}
         for words in wanted:

@@ -87,11 +87,25 @@ def looked(diagnosis: Diagnosis) -> str:
     return LOOKED[diagnosis.password]
 
 
+# how a connection ended of which only the program tells
+ENDED = {
+    "client-connect-timeout": "not reached",
+    "client-connection-refused": "not reached",
+    "client-connection-closed": "failed: the connection was closed without an answer",
+    "client-connection-reset": "failed: the connection was cut off without an answer",
+    "client-dns-temporary": "not reached",
+    "client-host-unknown": "not reached",
+    "client-operation-timeout": "failed: no answer in time",
+    "client-read-timeout": "failed: no answer in time",
+}
+
+
 def said(diagnosis: Diagnosis) -> str:
     """The verdict in words; an answer that no sign knows is a refusal all the same, and Ctrl-C is nobody's refusal."""
     step = decisive(diagnosis)
     if only_program(diagnosis) and diagnosis.verdict in (Verdict.NAMED, Verdict.NARROWED):
-        return "refused" if diagnosis.password is Password.REFUSED else "failed"
+        told = "refused" if diagnosis.password is Password.REFUSED else "failed"
+        return ENDED.get(diagnosis.sign or "", told)
     if diagnosis.verdict is Verdict.UNKNOWN and step and step.stage is Stage.AUTH and step.reply:
         return "refused, reason not known"
     if step and step.fault is Fault.CANCELLED:

@@ -339,8 +339,7 @@ class Check:
 
         sign_in = SignIn.of(attempt, self.credential, self._cloud_at(attempt.target))
         now = datetime.now(UTC)
-        held = await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist)
-        if held:
+        if held := await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist):
             return str(held)
         self._sent[attempt.target] = sign_in
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from .model import Account, Attempt, Knowledge, Stage
 
-COUNTRY = re.compile(r"com|[a-z]{2}|com?\.[a-z]{2}")
+COUNTRY = r"com|[a-z]{2}|com?\.[a-z]{2}"
 
 
 def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozenset[str]:
@@ -103,7 +103,9 @@ def consumer_cloud(address: str, knowledge: Knowledge) -> str | None:
     domain = domain_of(address)
     for cloud in knowledge.clouds.values():
         if domain in cloud.domains or any(
-            pattern.endswith(".*") and domain.startswith(pattern[:-1]) and COUNTRY.fullmatch(domain, len(pattern) - 1)
+            pattern.endswith(".*")
+            and domain.startswith(pattern[:-1])
+            and re.fullmatch(COUNTRY, domain[len(pattern) - 1 :])
             for pattern in cloud.domains
         ):
             return cloud.id

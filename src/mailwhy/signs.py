@@ -8,16 +8,18 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from .model import Protocol, Reply, Sign, Step
+from .model import Fault, Protocol, Reply, Sign, Stage, Step
 from .noun import dataclass
 from .plain import to_plain
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
+REMEMBERED = 500  # replies whose signs are kept
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -76,14 +78,25 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-class _Said:
-    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+class _Told(NamedTuple):
+    """What decides which signs a reply says, and where it was said."""
 
-    def __init__(self, reply: Reply) -> None:
-        lines = " ".join(reply.lines)
-        self.reply = reply
-        self.squashed = squash(reply.text) + squash(lines)
-        self.folded = f"{reply.text} {lines}".casefold()
+    text: str
+    lines: tuple[str, ...]
+    status: str
+    enhanced: str
+    stage: Stage | None
+    fault: Fault | None
+
+
+class _Said:
+    """The same in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, told: _Told) -> None:
+        lines = " ".join(told.lines)
+        self.told = told
+        self.squashed = squash(told.text) + squash(lines)
+        self.folded = f"{told.text} {lines}".casefold()
 
 
 class Signs:
@@ -99,7 +112,9 @@ class Signs:
         self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
         self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
         self._word_of = tuple((word.casefold(), name) for word, name in self.words)
-        self._wordless = tuple(name for name, match in self._matches.items() if not _has_words(match))
+        self._whole = tuple({word: word.casefold() for word, _ in self.words}.items())
+        self._silent = {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
+        self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -111,12 +126,16 @@ class Signs:
         """Every whole word that suffices alone, with its sign's id."""
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
+    def words_in(self, folded: str) -> Iterable[str]:
+        """The words that stand in this folded text, whole or not."""
+        return (word for word, small in self._whole if small in folded)
+
     @cached_property
     def spellings(self) -> tuple[str, ...]:
         """Every text as it is written in the handbook."""
         return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
-    def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
+    def of_step(self, step: Step, protocol: Protocol | None = None) -> Iterator[Hit]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
         replies: list[Reply] = []
         reply = step.reply
@@ -124,40 +143,52 @@ class Signs:
             replies.insert(0, reply)
             reply = reply.inner
         for each in replies:
-            if hits := self.of_reply(each, protocol, step):
-                return hits
-        return self._hits(_Said(Reply()), protocol, step)
+            hits = self.of_reply(each, protocol, step)
+            if first := next(hits, None):
+                return chain((first,), hits)
+        return self.of_reply(Reply(), protocol, step)
 
-    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
-        """The signs that this one reply (not its inner one) says, most specific first."""
-        return self._hits(_Said(reply), protocol or reply.protocol, step)
+    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
+        """The signs that this one reply (not its inner one) says, most specific first.
 
-    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> tuple[Hit, ...]:
-        weights = ((name, self._weight(name, said, step)) for name in self._candidates(said))
-        signs = ((self.signs[name], weight) for name, weight in weights if weight is not None)
-        hits = (Hit(sign, weight) for sign, weight in signs if protocol in (None, sign.protocol) or not sign.protocol)
-        return tuple(sorted(hits, key=lambda hit: hit.weight, reverse=True))
+        One after another, because the first one is mostly all that is asked for: it alone is built then.
+        """
+        protocol = protocol or reply.protocol
+        stage, fault = (step.stage, step.fault) if step else (None, None)
+        told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
+        for name, weight in self._weighed(told):
+            sign = self.signs[name]
+            if not (sign.protocol and protocol) or sign.protocol is protocol:
+                yield Hit(sign, weight)
+
+    def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
+        """The ids of the signs that are said, whatever the protocol, most specific first."""
+        said = _Said(told)
+        weights = ((name, self._weight(name, said)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weights if weight is not None]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
 
     def _candidates(self, said: _Said) -> Iterable[str]:
-        """The ids, in order, of the signs whose words were said, and of those that have none."""
+        """The ids, in order, of the signs whose words were said, and of those that have none and may fit."""
+        told = said.told
         spoken = {name for text, name in self._text_of if text in said.squashed}
         spoken.update(name for word, name in self._word_of if word in said.folded)
-        spoken.update(self._wordless)
+        spoken.update(name for name, faults in self._silent.items() if not faults or told.fault in faults)
         return (name for name in self._matches if name in spoken)
 
-    def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
-        """How specifically the sign is said, whatever the protocol; None where it is not."""
-        match, reply = self._matches[name], said.reply
+    def _weight(self, name: str, said: _Said) -> Weight | None:
+        """How specifically the sign is said; None where it is not."""
+        match, told = self._matches[name], said.told
         stages = match.get("stage", ())
-        if stages and (step is None or step.stage not in stages):
+        if stages and told.stage not in stages:
             return None
         if faults := match.get("fault"):
-            if step is None or step.fault not in faults:
+            if told.fault not in faults:
                 return None
             return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
         text = self._length(name, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
-        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        enhanced = int(bool(told.enhanced) and code_fits(told.enhanced, match.get("enhanced", ())))
+        status = int(bool(told.status) and code_fits(told.status, match.get("status", ())))
         if not _fits(match, text, enhanced, status):
             return None
         return Weight(text, enhanced, status, 0, int(bool(stages)))

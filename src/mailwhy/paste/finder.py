@@ -60,7 +60,7 @@ _BARE = tuple(
     )
 )
 _FIRM = tuple(map(str, (*range(501, 505), 521, 523, 530, 534, 535, 538, 550, 553, 554)))
-_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
+_COUNTED = r"(?:(?:e-?)?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 # written small: a text of plain letters that holds none of the others is searched in small letters
 _CODED = (
@@ -376,7 +376,11 @@ def _words(
     spans = sorted(span for span in (*hits.all, *_word_hits(page, signs)) if not taken.hold(*span))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
-        if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
+        if merged and (
+            start < merged[-1][1]
+            or page.index(start) == page.index(merged[-1][1] - 1)
+            or page.text[merged[-1][1] : start].strip(" ,") == "\n"  # a sentence goes on
+        ):
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))

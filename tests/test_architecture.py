@@ -43,9 +43,24 @@ THIRD_PARTIES: Mapping[str, frozenset[str]] = {
 }
 NETWORK = frozenset({"asyncio", "ssl", "socket", "selectors", "socketserver", "smtplib", "imaplib", "poplib"})
 OUTSIDE = NETWORK | {"http", "logging", "os", "pathlib", "random", "subprocess", "threading", "time", "urllib.request"}
-PURE = ("model", "facts", "reply", "signs", "diagnose", "paste", "redact", "places")
+PURE = ("model", "plain", "facts", "reply", "signs", "diagnose", "paste", "redact", "places")
 ONLINE = frozenset(
-    ["net", "wire", "probe", "run", "waiting", "mock", "cli", "send", "relay", "rehearse", "discover", "paths", "batch"]
+    [
+        "ahead",
+        "net",
+        "wire",
+        "probe",
+        "run",
+        "waiting",
+        "mock",
+        "cli",
+        "send",
+        "relay",
+        "rehearse",
+        "discover",
+        "paths",
+        "batch",
+    ]
 )
 
 

@@ -35,6 +35,7 @@ def system(monkeypatch: pytest.MonkeyPatch, *addresses: str, canonical: str = ""
     monkeypatch.setattr("mailwhy.discover.names.look_up", look_up)
     monkeypatch.setattr("mailwhy.probe.session.look_up", look_up)
     monkeypatch.setattr("mailwhy.paths.look_up", look_up)
+    monkeypatch.setattr("mailwhy.cli.check.under_way", lambda _, way: way)  # whose look-up would be a real one
     monkeypatch.setattr("mailwhy.net.look_up", look_up)  # last: a module imported after it would keep this one
 
 

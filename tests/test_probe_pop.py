@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
 import pytest
 from talks import LOGIN, SECRET, credential, serve, way
 
-from mailwhy.model import Attempt, Credential, Fault, Kind, Protocol, Stage, Step, Tls, to_plain
+from mailwhy.model import Attempt, Credential, Fault, Kind, Protocol, Stage, Step, Tls
+from mailwhy.plain import to_plain
 from mailwhy.probe import probe
 
 
@@ -153,3 +155,40 @@ async def test_other_greetings_are_garbled(hello: str) -> None:
 async def test_refused_at_the_greeting() -> None:
     step = last(await run("S: -ERR [SYS/TEMP] busy\n* close"))
     assert (step.stage, step.ok, step.fault) == (Stage.GREETING, False, None)
+
+
+async def test_the_name_is_told_while_the_permission_is_awaited_and_the_password_is_not() -> None:
+    async with serve(GREETING + capa() + SIGNED_IN + STAT) as server:
+
+        async def gate(_: Attempt) -> None:
+            async with asyncio.timeout(20):
+                while server.got[-1:] != [f"USER {LOGIN}\r\n".encode()]:
+                    await asyncio.sleep(0.001)
+
+        attempt = await probe(server.target(Protocol.POP), credential(), way(), may_sign_in=gate)
+    assert attempt.failed is None
+
+
+@pytest.mark.parametrize("answer", ["", "S: +OK\n", "S: -ERR no such user\n"])
+async def test_held_back_the_name_is_all_that_was_told(answer: str) -> None:
+    async def gate(_: Attempt) -> str:
+        return "because"
+
+    async with serve(f"{GREETING}{capa()}C: USER {LOGIN}\n{answer}* gone") as server:
+        attempt = await probe(server.target(Protocol.POP), credential(), way(), may_sign_in=gate)
+    assert attempt.held_back == "because"
+    assert stages(attempt) == ["dns", "tcp", "greeting", "capabilities"]
+    assert server.said == f"CAPA\r\nUSER {LOGIN}\r\nQUIT\r\n".encode()
+
+
+async def test_a_server_that_goes_while_the_permission_is_awaited() -> None:
+    async with serve(f"{GREETING}{capa()}C: USER {LOGIN}\nS: +OK\nS: -ERR idle for too long\n* close") as server:
+
+        async def gate(_: Attempt) -> None:
+            await server.done.wait()
+
+        attempt = await probe(server.target(Protocol.POP), credential(), way(), may_sign_in=gate)
+    step = last(attempt)
+    assert (step.stage, step.fault) == (Stage.AUTH, Fault.CLOSED)
+    assert step.seen["unasked"] == ["-ERR idle for too long"]
+    assert b"PASS" not in server.said

@@ -7,7 +7,8 @@ import html
 import json
 import pickle
 import quopri
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -34,6 +35,8 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "base64 of utf-16": lambda s: base64.b64encode(s.encode("utf-16-le")),
     "hex": lambda s: s.encode().hex().encode(),
     "HEX with colons": lambda s: s.encode().hex(":").upper().encode(),
+    "hex of utf-16": lambda s: s.encode("utf-16-le").hex().encode(),
+    "entities": lambda s: "".join(f"&#x{b:02x};" for b in s.encode()).encode(),
     "percent": lambda s: quote(s, safe="").encode(),
     "plus": lambda s: quote_plus(s).encode(),
     "all percent": lambda s: "".join(f"%{b:02x}" for b in s.encode()).encode(),
@@ -93,14 +96,16 @@ def test_never_raises_and_keeps_the_number_of_lines(lines: list[str], secret: st
     assert len(Redactor(secret, LOGIN).lines(lines)) == len(lines)
 
 
-@pytest.mark.parametrize("form", ["raw", "upper", "base64", "plain", "xoauth2", "base64 inside 1", "hex"])
+@pytest.mark.parametrize(
+    "form", ["raw", "upper", "base64", "plain", "xoauth2", "base64 inside 1", "hex", "hex of utf-16", "entities"]
+)
 def test_long_tokens(form: str) -> None:
     token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9." + "".join(chr(97 + i * i % 23) + str(i) for i in range(700))
     sent = shown(form, token)
     line = Redactor(token, LOGIN).line(f"535 5.7.3 {sent} end")
     left = line.replace(MASK, "\0")
     assert not any(sent[at : at + 20] in left for at in range(len(sent) - 20))
-    assert len(line) < 60
+    assert len(line) < 70
 
 
 def test_halves_at_the_ends_of_answers_are_masked() -> None:
@@ -131,3 +136,55 @@ def test_shows_nothing_itself() -> None:
     assert "abcd" not in repr(redactor)
     with pytest.raises(TypeError):
         pickle.dumps(redactor)
+
+
+class Thorough(Redactor):
+    """Looks through every answer, without the quick look before."""
+
+    def _clear(self, bodies: Sequence[str]) -> bool:
+        return False
+
+
+ODD_SECRETS = st.one_of(
+    st.text("abxX0&#%=-_. \\", min_size=1, max_size=24),  # of what may stand between hex pairs
+    st.text(st.characters(max_codepoint=126, min_codepoint=32), min_size=1, max_size=40),
+    st.text(string.ascii_lowercase, min_size=12, max_size=20),
+    st.text(string.ascii_letters + "0.-_", min_size=65, max_size=90),  # long as a token
+    st.text(min_size=1, max_size=12),
+)
+BETWEEN_CHARACTERS = st.sampled_from(["", "", "", " ", ":", "\\x", "0x", "&#x", "= ", "\t", "-", "."])
+AROUND = st.one_of(st.just(""), st.text(string.ascii_letters + " 0x:=", max_size=12))
+
+
+@st.composite
+def traces(draw: st.DrawFn, secret: str) -> str:
+    """A part of some form of the secret, with something between its characters or pairs, and something around it."""
+    form = shown(draw(st.sampled_from(sorted(FORMS))), secret)
+    size = draw(st.integers(1, len(form) + 1))
+    part = draw(st.sampled_from([form, form, form[:size], form[-size:], form[size // 2 :][:size]]))
+    step = draw(st.sampled_from([1, 2, 3, 16]))
+    parts = draw(BETWEEN_CHARACTERS).join(part[at : at + step] for at in range(0, len(part), step))
+    return draw(AROUND) + parts + draw(AROUND)
+
+
+@settings(max_examples=600, deadline=None)
+@given(data=st.data(), secret=ODD_SECRETS)
+def test_the_quick_look_passes_nothing_that_the_thorough_one_masks(data: st.DataObject, secret: str) -> None:
+    text = "".join(data.draw(st.lists(traces(secret), min_size=1, max_size=2)))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=2)))
+    parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    heads = st.sampled_from(["", "535-", "235 ", "* OK ", "a2 NO ", "+ "])
+    lines = [data.draw(heads) + part for part in parts]
+    assert Redactor(secret, LOGIN).lines(lines) == Thorough(secret, LOGIN).lines(lines)
+
+
+def test_the_quick_look_is_enough_for_usual_answers() -> None:
+    lines = [
+        "250-SMTP.example.com Hello [192.0.2.7]",
+        "* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=XOAUTH2] ready.",
+        "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect. [AM5PR06.x.y 08DD32D465DA2413]",
+    ]
+    for secret in ("abcdefghijklmnop", "Tr0ub4dor & 3 more", "Pa55-w0rd_x0", "eyJ0" * 300):
+        redactor = Redactor(secret, LOGIN)
+        assert all(redactor._clear([line]) for line in lines)
+        assert not redactor._clear([f"x {secret} y"])

@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from day import DAY
 
 from mailwhy.diagnose import diagnose
 from mailwhy.knowledge import load
-from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls, to_plain
+from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls
+from mailwhy.plain import to_plain
 from mailwhy.relay import Seen, clienthello
 from mailwhy.relay.notes import dialogue, read
 from mailwhy.relay.session import WATCHES
@@ -67,9 +69,9 @@ def watched(
 def causes(watch: Watch) -> list[str]:
     """What the session comes to; its recording has to come to the same."""
     attempt, account = watch.attempt, watch.account
-    (found,) = diagnose([attempt], account, load(), "2026-11-22")
+    (found,) = diagnose([attempt], account, load(), DAY)
     recording = dialogue(Seen(1, "127.0.0.1", attempt, account, tuple(watch.dialogue)))
-    again = explain(recording, as_of="2026-11-22")
+    again = explain(recording, as_of=DAY)
     assert [each.verdict for each in again.diagnoses] == [found.verdict], recording
     assert again.findings == found.findings, recording
     assert (again.account, again.diagnoses[0].attempt.target) == (account, attempt.target)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from .model import Account, Attempt, Knowledge, Stage
 
-COUNTRY = re.compile(r"com|[a-z]{2}|com?\.[a-z]{2}")
+COUNTRY = r"com|[a-z]{2}|com?\.[a-z]{2}"
 
 
 def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozenset[str]:
@@ -19,7 +19,7 @@ def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozen
     return frozenset(
         {
             *attempt.facts,
-            *_target_facts(attempt),
+            *_target_facts(attempt, knowledge),
             *_stage_facts(attempt),
             *_capability_facts(attempt),
             *_tls_facts(attempt),
@@ -29,9 +29,11 @@ def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozen
     )
 
 
-def _target_facts(attempt: Attempt) -> Iterable[str]:
+def _target_facts(attempt: Attempt, knowledge: Knowledge) -> Iterable[str]:
     target = attempt.target
     yield f"protocol={target.protocol}"
+    if target.host and cloud_of(target.host, knowledge):
+        yield "host=microsoft"
     if target.port:
         yield f"port={target.port}"
     if target.tls:
@@ -101,7 +103,9 @@ def consumer_cloud(address: str, knowledge: Knowledge) -> str | None:
     domain = domain_of(address)
     for cloud in knowledge.clouds.values():
         if domain in cloud.domains or any(
-            pattern.endswith(".*") and domain.startswith(pattern[:-1]) and COUNTRY.fullmatch(domain, len(pattern) - 1)
+            pattern.endswith(".*")
+            and domain.startswith(pattern[:-1])
+            and re.fullmatch(COUNTRY, domain[len(pattern) - 1 :])
             for pattern in cloud.domains
         ):
             return cloud.id

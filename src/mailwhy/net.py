@@ -21,55 +21,20 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import aiohappyeyeballs
 
+from .ahead import Ahead, Begun, named, numeric
 from .model import Attempt, Fault, JsonValue, Kind, Reply, Stage, Step, Target
 from .reply import harmless
+from .way import Timeouts, Way
+
+__all__ = ["Timeouts", "Way"]  # with all that is defined here
 
 HEAD_START = 0.25  # seconds between two addresses tried in parallel (RFC 8305: 250 ms)
 AddressInfo = tuple[int, int, int, str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Limits in seconds. connect: look-up, and all addresses together; reply: TLS and each answer; auth: AUTH."""
-
-    connect: float = 10.0
-    reply: float = 15.0
-    auth: float = 30.0  # Exchange answers a refusal after 5 to 9 s (facts: smtp 2.2, imap-pop 1.10)
-
-    @classmethod
-    def all(cls, seconds: float) -> Timeouts:
-        """All limits set to `seconds` (`--timeout`)."""
-        return cls(seconds, seconds, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How to get there: everything the user may set.
-
-    connect_to   dial another address; the name in TLS stays the same (curl's HOST:PORT:ADDR:PORT)
-    family       socket.AF_INET, socket.AF_INET6, or 0 for both
-    source       local IP address to dial from
-    ehlo         the name for EHLO. Exchange refused some bare host names with 501 5.5.4 and took `[127.0.0.1]`
-                 (facts: smtp 2.6), so never the machine's own name
-    ca_file      PEM file trusted in place of the system's store
-    """
-
-    connect_to: Mapping[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
-    family: int = 0
-    source: str | None = None
-    ehlo: str = "[127.0.0.1]"
-    ca_file: str | None = None
-    timeouts: Timeouts = Timeouts()
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for an EHLO name that would be a second command."""
-        if not self.ehlo.isprintable():
-            raise ValueError("the name for EHLO has a control character in it")
 
 
 class Failed(Exception):  # noqa: N818 - reads as what happened: the stage failed
@@ -86,7 +51,10 @@ class Over(Exception):  # noqa: N818 - control flow between a stage and `probe`,
 
 @dataclass(slots=True)
 class Draft:
-    """A step that is still happening. The dialogue fills in reply and seen; `ok` may be taken back."""
+    """A step that is still happening. The dialogue fills in reply and seen; `ok` may be taken back.
+
+    began, ended: on the clock of `time.monotonic`, where it was not when the stage was entered and left.
+    """
 
     stage: Stage
     sent: str = ""
@@ -94,6 +62,8 @@ class Draft:
     reply: Reply | None = None
     fault: Fault | None = None
     seen: dict[str, JsonValue] = field(default_factory=dict)
+    began: float | None = None
+    ended: float | None = None
 
     def fail(self, fault: Fault, **seen: JsonValue) -> None:
         """Ends in this fault; what was seen stays."""
@@ -119,8 +89,13 @@ class Recorder:
         self.held_back: str | None = None
         self.leftovers: Callable[[bool], Mapping[str, JsonValue]] = nothing_left
         self._steps: list[Step] = []
-        self._began = time.monotonic()
-        self._started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.begin(time.monotonic())
+
+    def begin(self, at: float) -> None:
+        """The attempt began at this moment of `time.monotonic`: when this was made, unless told otherwise."""
+        self._began = at
+        moment = datetime.now(UTC) - timedelta(seconds=time.monotonic() - at)
+        self._started = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
     def attempt(self) -> Attempt:
@@ -160,7 +135,9 @@ class Recorder:
         seen = {**self.leftovers(draft.ok), **draft.seen}
         if draft.reply:
             seen.pop("partial", None)  # the reply says it all
-        took, at = time.monotonic() - begun, begun - self._began
+        begun = begun if draft.began is None else draft.began
+        ended = time.monotonic() if draft.ended is None else draft.ended
+        took, at = max(0.0, ended - begun), begun - self._began
         step = Step(draft.stage, draft.ok, draft.sent, draft.reply, draft.fault, seen, round(took, 6), round(at, 6))
         self._steps.append(step)
         if self.on_step:
@@ -240,9 +217,11 @@ async def look_up(host: str, port: int, way: Way) -> list[AddressInfo]:
 
     In a daemon thread of its own: the loop's executor would keep a cancelled program waiting for the resolver.
     """
+    begun = way.ahead.look_up(host, port)
+    if begun and begun.known:
+        return _infos(begun.addresses())
     with contextlib.suppress(socket.gaierror):
-        numeric = socket.AI_NUMERICHOST
-        return _infos(socket.getaddrinfo(host, port, way.family, socket.SOCK_STREAM, flags=numeric))
+        return _infos(numeric(host, port, way.family))
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[AddressInfo]] = loop.create_future()
 
@@ -258,7 +237,7 @@ async def look_up(host: str, port: int, way: Way) -> list[AddressInfo]:
         infos: list[AddressInfo] = []
         failed: Exception | None = None
         try:
-            infos = _infos(socket.getaddrinfo(host, port, way.family, socket.SOCK_STREAM, flags=socket.AI_CANONNAME))
+            infos = _infos(begun.addresses() if begun else named(host, port, way.family))
         except Exception as why:  # handed to the stage that asked
             failed = why
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
@@ -277,7 +256,7 @@ async def dial(infos: list[AddressInfo], way: Way, seen: dict[str, JsonValue]) -
 
     Writes `tried`, `address`, `port` and `local` into `seen`, also when it fails or is cancelled.
     """
-    tries = _Tries()
+    tries = _Tries(way.ahead)
     local = _local(way)
     if local:
         infos = [info for info in infos if info[0] == local[0][0]]
@@ -290,6 +269,7 @@ async def dial(infos: list[AddressInfo], way: Way, seen: dict[str, JsonValue]) -
             local_addr_infos=cast("Any", local),
             happy_eyeballs_delay=HEAD_START,
             loop=cast("asyncio.AbstractEventLoop", tries),
+            socket_factory=tries.made,
         )
         unfinished = Fault.CANCELLED  # another address answered first
     except (OSError, RuntimeError) as why:
@@ -319,7 +299,9 @@ def _local(way: Way) -> list[AddressInfo] | None:
 class _Tries:
     """Stands in for the loop in `start_connection`, which calls `sock_connect` only: notes how each one ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: Ahead) -> None:
+        self._ahead = ahead
+        self._begun: dict[socket.socket, Begun] = {}
         self._entries: list[dict[str, JsonValue]] = []
         self._pending: list[dict[str, JsonValue]] = []
 
@@ -329,17 +311,29 @@ class _Tries:
             entry["fault"] = str(pending)
         return self._entries
 
+    def made(self, info: Any) -> socket.socket:
+        """A socket for this address: the one that is connecting already, where there is one."""
+        if begun := self._ahead.take(info[4]):
+            sock = cast("socket.socket", begun.sock)
+            self._begun[sock] = begun
+            return sock
+        return socket.socket(*info[:3])
+
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         entry: dict[str, JsonValue] = {"address": address[0], "fault": None, "seconds": 0.0}
         self._entries.append(entry)
         self._pending.append(entry)
-        begun = time.monotonic()
+        begun = self._begun.get(sock)
+        began = begun.dialled if begun else time.monotonic()
         try:
             await asyncio.get_running_loop().sock_connect(sock, address)
             self._pending.remove(entry)
         except OSError as why:
             self._pending.remove(entry)
+            if begun and why.errno == errno.EISCONN:  # so BSD says that it stands already; Linux says nothing
+                return
             entry["fault"] = str(fault_of(why))
             raise
         finally:
-            entry["seconds"] = round(time.monotonic() - begun, 6)
+            ended = (begun and begun.connected) or time.monotonic()
+            entry["seconds"] = round(ended - began, 6)

@@ -4,7 +4,7 @@
     Attempt     --read-->  Path       one address and port, tried without credentials
     Lookup ...  --read-->  Naming     one host name, as the system and as DNS answer it
 
-Like `model`, these can be written as JSON with `model.to_plain`. Nothing here asks, dials or judges.
+Like `model`, these can be written as JSON with `plain.to_plain`. Nothing here asks, dials or judges.
 """
 
 from __future__ import annotations

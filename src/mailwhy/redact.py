@@ -11,7 +11,9 @@ import base64
 import html
 import itertools
 import json
+import operator
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
@@ -30,23 +32,39 @@ HEAD = re.compile(r"(?:[2-5]\d\d[ -]|\* (?:OK|NO|BAD|BYE|PREAUTH)\b|a\d+ (?:OK|N
 BETWEEN = r"(?:[\s:.,;%=_-]|\\x|0x|&#x)*+"  # hex pairs are written in many ways
 SEPARATOR = re.compile(BETWEEN.removesuffix("*+") + "++")
 
+# For the quick look (`_clear`)
+BLANKS = bytes(code for code in range(128) if chr(code).isspace())
+BETWEEN_ANY = rb":.,;%=_-\x0&#"  # with BLANKS every character that BETWEEN can match, in lower case
+TAKEN_OUT = BETWEEN_ANY + BLANKS
+KEPT = bytes(code not in TAKEN_OUT for code in range(256))
+ZEROS = bytes(code == ord("0") for code in range(256))
+PIECE = 6  # characters of a window that are looked up, those of BETWEEN_ANY left out ...
+PACE = 3  # ... at every third place
+ENOUGH = PIECE + PACE - 1  # characters that a window must keep to be found so
+
 
 class Redactor:
-    """Masks one secret. With secret None (no sign-in is made) every line passes unchanged."""
+    """Masks one secret. With secret None (no sign-in is made) every line passes unchanged.
 
-    __slots__ = ("__edges", "__grams", "__hex", "__least", "__pattern")
+    Nearly every answer is free of the secret, and each sign-in has dozens to look through. So `_clear` looks first, in
+    microseconds, for something that every finding of `_spans` must hold; what `_spans` needs is made when it is asked.
+    """
+
+    __slots__ = ("__blobs", "__edges", "__grams", "__hex", "__keys", "__least", "__pattern", "__pieces", "__raw")
 
     def __init__(self, secret: str | None, login: str | None = None) -> None:
         word = secret or ""
-        blobs = set(_blobs(word, login or "")) if word else set()
-        raw = {word} if len(word) > LONG else {form for form in _raw(word) if form}
-        raw |= {"".join(form.split()) for form in raw} - {""}  # see _hide: read without blanks
-        short = raw | blobs if len(word) <= LONG else set()
-        self.__pattern = _pattern(short) if word else None  # with `short` empty it matches nothing
-        self.__edges = _edges(form for form in raw if EDGE < len(form) <= LONG * 2)
-        self.__grams = _grams(blobs | (set(_long(word)) if len(word) > LONG else set()))
+        long = len(word) > LONG
+        raw = {word} if long else {form for form in _raw(word) if form}
+        self.__raw = raw | ({"".join(form.split()) for form in raw} - {""})  # see _hide: read without blanks
+        self.__blobs = {*_blobs(word, login or ""), *(_long(word) if long else ())} if word else set()
         self.__least = 2 * len(word)  # hex digits that the secret has at the least
         self.__hex = _hex_shapes(word) if SHORT <= len(word) <= LONG else None
+        self.__pattern: re.Pattern[str] | None = None
+        self.__edges: _Edges | None = None
+        self.__grams: frozenset[str] = frozenset()
+        self.__keys = _keys(self.__raw, self.__blobs, word)
+        self.__pieces = _pieces(self.__blobs)
 
     def __repr__(self) -> str:
         return "Redactor(***)"
@@ -63,16 +81,45 @@ class Redactor:
 
     def lines(self, texts: Sequence[str]) -> list[str]:
         """The lines of one answer, masked, also where the secret runs over their ends."""
-        if self.__pattern is None:
+        if not self.__raw:
             return list(texts)
         heads = [found.end() if (found := HEAD.match(text)) else 0 for text in texts]
         bodies = [text[head:] for text, head in zip(texts, heads, strict=True)]
+        return list(texts) if self._clear(bodies) else self._masked(texts, heads, bodies)
+
+    def _clear(self, bodies: Sequence[str]) -> bool:
+        """Is this answer certainly free of the secret? False where it may not be.
+
+        Whatever `_spans` finds, in the bodies joined or in one of them, with blanks or without, stands there in one
+        stretch. What is left of a stretch when some characters are taken out everywhere stands in what is left of all.
+        """
+        data = "".join(bodies)
+        if self.__keys is None or self.__pieces is None or not data.isascii():
+            return False
+        joined = data.lower().encode().translate(None, BLANKS)
+        bare = joined.translate(None, BETWEEN_ANY)
+        firm, loose = self.__keys
+        pieces, zeros = self.__pieces
+        return not (
+            any(key in joined for key in firm)
+            or any(key in bare for key in loose)
+            or any(bare[at : at + PIECE] in pieces for at in range(0, len(bare) - PIECE + 1, PACE))
+            or joined.count(b"0") >= zeros
+        )
+
+    def _masked(self, texts: Sequence[str], heads: Sequence[int], bodies: Sequence[str]) -> list[str]:
+        """The same lines, looked through for every form of the secret."""
+        if self.__pattern is None or self.__edges is None:
+            word_forms = self.__raw | self.__blobs if self.__least <= 2 * LONG else ()
+            self.__pattern = _pattern(word_forms)  # matches nothing where there are none
+            self.__edges = _edges(form for form in self.__raw if EDGE < len(form) <= LONG * 2)
+            self.__grams = _grams(self.__blobs)
         hidden = [[False] * len(body) for body in bodies]
         self._hide(bodies, hidden, range(len(bodies)), blanks=False)
         for number in range(len(bodies)):
             self._hide(bodies, hidden, range(number, number + 1), blanks=True)
         return [
-            text[:head] + _masked(body, marks)
+            text[:head] + _blotted(body, marks)
             for text, head, body, marks in zip(texts, heads, bodies, hidden, strict=True)
         ]
 
@@ -105,7 +152,7 @@ class Redactor:
         if self.__grams:
             yield from self._windows(folded, range(len(text)))
             yield from self._windows(folded, _between_taken_out(text))
-        sizes, starts, ends = self.__edges
+        sizes, starts, ends = self.__edges or _edges(())
         for size in itertools.takewhile(lambda size: size <= len(folded), sizes):
             if folded[-size:] in starts:
                 yield len(text) - size, len(text)
@@ -120,12 +167,54 @@ class Redactor:
                 yield places[at], places[at + WINDOW - 1] + 1
 
 
-def _edges(forms: Iterable[str]) -> tuple[Sequence[int], frozenset[str], frozenset[str]]:
+_Edges = tuple[Sequence[int], frozenset[str], frozenset[str]]
+
+
+def _edges(forms: Iterable[str]) -> _Edges:
     """The beginnings and the ends of these forms, folded, and how long they are: looked up, not tried one by one."""
     folded = [_fold(form) for form in forms]
     starts = frozenset(form[:size] for form in folded for size in range(EDGE, len(form)))
     ends = frozenset(form[-size:] for form in folded for size in range(EDGE, len(form)))
     return sorted({len(each) for each in starts}), starts, ends
+
+
+def _keys(raw: set[str], blobs: set[str], word: str) -> tuple[frozenset[bytes], frozenset[bytes]] | None:
+    """For `_clear`: what an answer must hold, without blanks, or (hex) without BETWEEN_ANY as well; None: anything.
+
+    A form, or its beginning at the end of an answer, holds its first EDGE characters; its end at the beginning of one,
+    the last EDGE. Of what `_pieces` sees nothing is asked here.
+    """
+    forms = raw | {blob for blob in blobs if len(blob) < WINDOW}
+    if not all(map(str.isascii, forms)):
+        return None
+    data = [form.lower().encode() for form in forms]
+    firm = {each.translate(None, BLANKS) for form in data for each in (form[:EDGE], form[-EDGE:])}
+    hexes = (word.encode(coding).hex().encode() for coding in CODINGS) if len(word) <= LONG else ()
+    loose = {each.translate(None, BETWEEN_ANY) for each in hexes}
+    return None if b"" in firm | loose else (frozenset(firm), frozenset(loose))
+
+
+def _pieces(blobs: set[str]) -> tuple[frozenset[bytes], int] | None:
+    """For `_clear`: what stands at one of PACE places of every window, without blanks and BETWEEN_ANY; None: anything.
+
+    And how many zeros an answer must hold for a window that keeps too little without them (UTF-16 in hex).
+    """
+    if not all(map(str.isascii, blobs)):
+        return None
+    data = b"\xff".join([blob.lower().encode() for blob in blobs])  # \xff: no answer that is asked about holds it
+    bare = data.translate(None, TAKEN_OUT)
+    pieces = frozenset([bare[at : at + PIECE] for at in range(len(bare) - PIECE + 1)])
+    kept = _in_windows(data.translate(KEPT))
+    if min(kept, default=ENOUGH) >= ENOUGH:
+        return pieces, sys.maxsize
+    zeros = _in_windows(data.translate(ZEROS))
+    return pieces, min(zero for keep, zero in zip(kept, zeros, strict=True) if keep < ENOUGH)
+
+
+def _in_windows(flags: bytes) -> list[int]:
+    """How many flags are set in each window."""
+    before = list(itertools.accumulate(flags, initial=0))
+    return list(map(operator.sub, before[WINDOW:], before))
 
 
 def _between_taken_out(text: str) -> list[int]:
@@ -144,7 +233,7 @@ def _fold(text: str) -> str:
     return folded if len(folded) == len(text) else text
 
 
-def _masked(body: str, marks: Sequence[bool]) -> str:
+def _blotted(body: str, marks: Sequence[bool]) -> str:
     if not any(marks):
         return body
     parts: list[str] = []
@@ -160,7 +249,8 @@ def _raw(secret: str) -> Iterator[str]:
     """The secret as text, in the spellings in which a server or a log may repeat it."""
     for plain in {secret, secret.strip(), "".join(secret.split())}:
         for form in {plain, *(unicodedata.normalize(kind, plain) for kind in ("NFC", "NFD"))}:
-            for text in {form, form.upper(), form.lower(), form.casefold()}:
+            # of ASCII, every spelling differs from the first in case alone, and all are compared without case
+            for text in (form,) if form.isascii() else {form, form.upper(), form.lower(), form.casefold()}:
                 yield harmless(text)
                 yield harmless(text.replace("\\", "\\\\").replace('"', '\\"'))
                 yield harmless(text.replace("\\", "\\\\").replace("'", "\\'"))

@@ -8,13 +8,18 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from .model import Match, Protocol, Reply, Sign, Step
+from .model import Fault, Protocol, Reply, Sign, Stage, Step
 from .noun import dataclass
+from .plain import to_plain
 
+Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
+
+REMEMBERED = 500  # replies whose signs are kept
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -32,7 +37,8 @@ _FOLD = {
 
 def squash(text: str) -> str:
     """The text as signs are compared: no white space, one case, plain quotes."""
-    return "".join(text.translate(_FOLD).split()).casefold()
+    text = text.replace("`", "'") if text.isascii() else text.translate(_FOLD)
+    return "".join(text.split()).casefold()
 
 
 class Weight(NamedTuple):
@@ -72,36 +78,64 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-class _Said:
-    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+class _Told(NamedTuple):
+    """What decides which signs a reply says, and where it was said."""
 
-    def __init__(self, reply: Reply) -> None:
-        lines = " ".join(reply.lines)
-        self.reply = reply
-        self.squashed = squash(reply.text) + squash(lines)
-        self.folded = f"{reply.text} {lines}".casefold()
+    text: str
+    lines: tuple[str, ...]
+    status: str
+    enhanced: str
+    stage: Stage | None
+    fault: Fault | None
+
+
+class _Said:
+    """The same in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, told: _Told) -> None:
+        lines = " ".join(told.lines)
+        self.told = told
+        self.squashed = squash(told.text) + squash(lines)
+        self.folded = f"{told.text} {lines}".casefold()
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run from `Knowledge.signs`."""
+    """All signs, ready to be asked. Built once per run.
 
-    def __init__(self, signs: Iterable[Sign]) -> None:
-        self.all = tuple(signs)
-        self._texts = {sign.id: tuple(squash(text) for text in sign.match.text) for sign in self.all}
-        self._also = {sign.id: tuple(squash(text) for text in sign.match.also) for sign in self.all}
+    signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
+    A sign is asked for only when its words, or its codes where it has no words, were said.
+    """
+
+    def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
+        self.signs = signs
+        self._matches = {name: to_plain(sign.match) for name, sign in signs.items()} if matches is None else matches
+        self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
+        self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
+        self._word_of = tuple((word.casefold(), name) for word, name in self.words)
+        self._whole = tuple({word: word.casefold() for word, _ in self.words}.items())
+        self._silent = {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
+        self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
 
     @cached_property
-    def texts(self) -> tuple[tuple[str, Sign], ...]:
-        """Every squashed text that suffices alone, with its sign, longest first."""
-        pairs = [(text, sign) for sign in self.all for text in self._texts[sign.id] if len(text) >= ENOUGH]
-        return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """Every squashed text that suffices alone, with its sign's id, longest first."""
+        return tuple(sorted((pair for pair in self._text_of if len(pair[0]) >= ENOUGH), key=lambda pair: -len(pair[0])))
 
     @cached_property
-    def words(self) -> tuple[tuple[re.Pattern[str], Sign], ...]:
-        """Every whole word that suffices alone, as a pattern for text that is not squashed."""
-        return tuple((word_pattern(word), sign) for sign in self.all for word in sign.match.word)
+    def words(self) -> tuple[tuple[str, str], ...]:
+        """Every whole word that suffices alone, with its sign's id."""
+        return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
-    def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
+    def words_in(self, folded: str) -> Iterable[str]:
+        """The words that stand in this folded text, whole or not."""
+        return (word for word, small in self._whole if small in folded)
+
+    @cached_property
+    def spellings(self) -> tuple[str, ...]:
+        """Every text as it is written in the handbook."""
+        return tuple(text for match in self._matches.values() for text in match.get("text", ()))
+
+    def of_step(self, step: Step, protocol: Protocol | None = None) -> Iterator[Hit]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
         replies: list[Reply] = []
         reply = step.reply
@@ -109,57 +143,78 @@ class Signs:
             replies.insert(0, reply)
             reply = reply.inner
         for each in replies:
-            if hits := self.of_reply(each, protocol, step):
-                return hits
-        said = _Said(Reply())
-        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+            hits = self.of_reply(each, protocol, step)
+            if first := next(hits, None):
+                return chain((first,), hits)
+        return self.of_reply(Reply(), protocol, step)
 
-    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
-        """The signs that this one reply (not its inner one) says, most specific first."""
+    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
+        """The signs that this one reply (not its inner one) says, most specific first.
+
+        One after another, because the first one is mostly all that is asked for: it alone is built then.
+        """
         protocol = protocol or reply.protocol
-        said = _Said(reply)
-        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+        stage, fault = (step.stage, step.fault) if step else (None, None)
+        told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
+        for name, weight in self._weighed(told):
+            sign = self.signs[name]
+            if not (sign.protocol and protocol) or sign.protocol is protocol:
+                yield Hit(sign, weight)
 
-    def _ranked(self, hits: Iterator[Hit | None]) -> tuple[Hit, ...]:
-        return tuple(sorted((hit for hit in hits if hit), key=lambda hit: hit.weight, reverse=True))
+    def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
+        """The ids of the signs that are said, whatever the protocol, most specific first."""
+        said = _Said(told)
+        weights = ((name, self._weight(name, said)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weights if weight is not None]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
 
-    def _weigh(self, sign: Sign, said: _Said, protocol: Protocol | None, step: Step | None) -> Hit | None:
-        match, reply = sign.match, said.reply
-        if sign.protocol and protocol and sign.protocol is not protocol:
+    def _candidates(self, said: _Said) -> Iterable[str]:
+        """The ids, in order, of the signs whose words were said, and of those that have none and may fit."""
+        told = said.told
+        spoken = {name for text, name in self._text_of if text in said.squashed}
+        spoken.update(name for word, name in self._word_of if word in said.folded)
+        spoken.update(name for name, faults in self._silent.items() if not faults or told.fault in faults)
+        return (name for name in self._matches if name in spoken)
+
+    def _weight(self, name: str, said: _Said) -> Weight | None:
+        """How specifically the sign is said; None where it is not."""
+        match, told = self._matches[name], said.told
+        stages = match.get("stage", ())
+        if stages and told.stage not in stages:
             return None
-        if match.stage and (step is None or step.stage not in match.stage):
-            return None
-        if match.fault:
-            if step is None or step.fault not in match.fault:
+        if faults := match.get("fault"):
+            if told.fault not in faults:
                 return None
-            return Hit(sign, Weight(self._length(sign, said), 0, 0, 1, int(bool(match.stage))))
-        text = self._length(sign, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.enhanced))
-        status = int(bool(reply.status) and code_fits(reply.status, match.status))
-        if not self._fits(match, reply, text, enhanced, status):
+            return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
+        text = self._length(name, said)
+        enhanced = int(bool(told.enhanced) and code_fits(told.enhanced, match.get("enhanced", ())))
+        status = int(bool(told.status) and code_fits(told.status, match.get("status", ())))
+        if not _fits(match, text, enhanced, status):
             return None
-        return Hit(sign, Weight(text, enhanced, status, 0, int(bool(match.stage))))
+        return Weight(text, enhanced, status, 0, int(bool(stages)))
 
-    def _fits(self, match: Match, reply: Reply, text: int, enhanced: int, status: int) -> bool:
-        if match.text or match.word:
-            if not text:
-                return False
-            return text >= ENOUGH or bool(match.word) or bool(enhanced or status)
-        if match.enhanced and not enhanced:
-            return False
-        if match.status and not status:
-            return False
-        return bool(match.enhanced or match.status)
-
-    def _length(self, sign: Sign, said: _Said) -> int:
+    def _length(self, name: str, said: _Said) -> int:
         """How many squashed characters of the sign's text the reply holds (0: not said)."""
-        match = sign.match
-        if not (match.text or match.word):
+        match = self._matches[name]
+        if not _has_words(match) or any(squash(also) not in said.squashed for also in match.get("also", ())):
             return 0
-        if any(also not in said.squashed for also in self._also[sign.id]):
-            return 0
-        best = max((len(text) for text in self._texts[sign.id] if text in said.squashed), default=0)
-        return max(best, max((len(word) for word in match.word if has_word(said.folded, word)), default=0))
+        lengths = [len(text) for text in self._texts[name] if text in said.squashed]
+        return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+
+
+def _has_words(match: Plain) -> bool:
+    return bool(match.get("text") or match.get("word"))
+
+
+def _fits(match: Plain, text: int, enhanced: int, status: int) -> bool:
+    """text: how much of its words was said; enhanced, status: was one of its codes?"""
+    if _has_words(match):
+        return bool(text) and (text >= ENOUGH or bool(match.get("word")) or bool(enhanced or status))
+    if match.get("enhanced") and not enhanced:
+        return False
+    if match.get("status") and not status:
+        return False
+    return bool(match.get("enhanced") or match.get("status"))
 
 
 def has_word(text: str, word: str) -> bool:

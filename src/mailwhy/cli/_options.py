@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -114,6 +115,14 @@ def helo(text: str) -> str:
     return text
 
 
+def family_options(function: F) -> F:
+    """`--ipv4` and `--ipv6`, which exclude each other; `_where.family_of` reads them."""
+    for version in "64":
+        name, text = f"ipv{version}", f"Connect over IPv{version} only."
+        function = click.option(f"--{name}", f"-{version}", name, is_flag=True, help=text)(function)
+    return function
+
+
 def seconds(least: float, most: float) -> Callable[[str], float]:
     """A number of seconds in this range. (click's own FloatRange takes nan.)"""
 
@@ -130,6 +139,17 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
+def ca_text(text: str) -> str:
+    """A file that seems to hold a certificate: seen without importing ssl. `ca_file` reads it."""
+    try:
+        found = re.search(rb"^-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----", Path(text).read_bytes(), re.MULTILINE)
+    except (OSError, ValueError) as why:
+        raise click.BadParameter(f"{text}: {getattr(why, 'strerror', None) or why}") from None
+    if not found:
+        raise click.BadParameter(_NO_CERTIFICATE.format(text))
+    return text
+
+
 def ca_file(text: str) -> str:
     """A file that holds at least one CA certificate."""
     import ssl
@@ -137,10 +157,13 @@ def ca_file(text: str) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
     except ssl.SSLError:
-        raise click.BadParameter(f"{text}: there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)") from None
+        raise click.BadParameter(_NO_CERTIFICATE.format(text), param_hint="--ca-file") from None
     except OSError as why:
-        raise click.BadParameter(f"{text}: {why.strerror or why}") from None
+        raise click.BadParameter(f"{text}: {why.strerror or why}", param_hint="--ca-file") from None
     return text
+
+
+_NO_CERTIFICATE = "{}: there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)"
 
 
 def source(text: str) -> str:

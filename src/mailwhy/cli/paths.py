@@ -12,13 +12,14 @@ from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
 from ..places import STOPPED, Paths, State
 from ._dns import live, output_of, place_options, resolver_option, say
-from ._options import ca_file, seconds, source
+from ._options import ca_file, family_options, seconds, source
 from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..discover import Resolver
+    from ..net import Way
     from ..places import Lookup, Path
 
 
@@ -47,8 +48,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Seconds for each stage, 0.1 to 120.",
 )
-@click.option("--ipv4", "-4", "family", flag_value="ipv4", help="IPv4 only.")
-@click.option("--ipv6", "-6", "family", flag_value="ipv6", help="IPv6 only.")
+@family_options
 @click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
@@ -74,6 +74,7 @@ def command(ctx: click.Context, /, address: str | None, **given: Any) -> None:
     run = Run(
         address,
         given,
+        way_of(given),
         knowledge,
         on_path=lambda path: progress.say(path_line(path), ok=path.state is State.OPEN or bool(path.expected)),
         on_lookup=lambda lookup: progress.say(lookup_line(lookup), ok=lookup.answered.definite),
@@ -95,11 +96,12 @@ class Run:
         self,
         address: str | None,
         given: dict[str, Any],
+        way: Way,
         knowledge: Knowledge,
         on_path: Callable[[Path], None],
         on_lookup: Callable[[Lookup], None],
     ) -> None:
-        self.address, self.given, self.knowledge = address, given, knowledge
+        self.address, self.given, self.way, self.knowledge = address, given, way, knowledge
         self.on_path, self.on_lookup = on_path, on_lookup
         self.targets: tuple[Target, ...] = ()
         self.notices: tuple[Notice, ...] = ()
@@ -118,7 +120,7 @@ class Run:
         hosts = dict.fromkeys(target.host or "" for target in self.targets)
         resolver = Resolver(given["resolver"], limit)
         async with asyncio.TaskGroup() as group:
-            tries = group.create_task(try_paths(self.targets, way_of(given), self.knowledge, self._one))
+            tries = group.create_task(try_paths(self.targets, self.way, self.knowledge, self._one))
             asked = [host for host in hosts if _is_asked(host, self.targets, given)]
             names = [group.create_task(explain_name(host, resolver)) for host in asked]
         learned = {notice.text: notice for task in names for notice in task.result().notices}

@@ -220,23 +220,15 @@ class Rehearsal:
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
         """Asks the ledger, and tells it what is about to be sent."""
+        import asyncio
+
         from ..ledger import Ledger, SignIn
 
         if self.credential is None:
             return None
-        host = self.target.host or ""
-        cloud = self.knowledge.clouds.get(cloud_of(host, self.knowledge) or "")
-        address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
-        sign_in = SignIn(
-            self.account.login or "",
-            host,
-            self.target.protocol,
-            self.credential.secret,
-            address=address,
-            cloud=cloud.id if cloud else None,
-            careful=bool(cloud and cloud.careful),
-        )
-        if held := Ledger().held_back(sign_in, datetime.now(UTC), force=self.given["force"]):
+        cloud = self.knowledge.clouds.get(cloud_of(self.target.host or "", self.knowledge) or "")
+        sign_in = SignIn.of(attempt, self.credential, cloud)
+        if held := await Ledger().ask(sign_in, datetime.now(UTC), asyncio.sleep, force=self.given["force"]):
             return str(held)
         self._sign_in = sign_in
         return None

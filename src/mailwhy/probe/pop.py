@@ -23,12 +23,19 @@ async def talk(session: Session) -> None:
         await session.start_tls("STLS", lambda: _ask(session, b"STLS"), session.has("STLS"), "+OK")
         await _capa(session)
     command = _choose(session)
-    credential = await session.ready(command)
+    credential = await session.usable(command)
+    user = b"USER " + (credential.account.login or "").encode()
+    named = command == "USER/PASS" and not session.wire.gone
+    if named:  # a name is no sign-in: its round trip is over when the permission comes
+        session.wire.ask(user + b"\r\n")
+    await session.permitted()
     async with session.stage(Stage.AUTH, str(command)) as step:
         step.seen["mechanism"] = str(command).rpartition(" ")[2]
         if command == "USER/PASS":
             step.seen["mechanism"] = "USER"
-            reply = await _user_pass(session, credential)
+            reply = await (_answer(session) if named else _ask(session, user))
+            if reply.status == "+OK":
+                reply = await _ask(session, b"PASS " + credential.secret.reveal().encode())
         else:
             reply = await _auth(session, step, str(command).rpartition(" ")[2], credential)
         _judge(step, reply)
@@ -79,13 +86,6 @@ def _choose(session: Session) -> str | None:
     if session.has("USER") or not session.words:
         return "USER/PASS"
     return "AUTH PLAIN" if "PLAIN" in session.mechanisms else None
-
-
-async def _user_pass(session: Session, credential: Credential) -> Reply:
-    reply = await _ask(session, b"USER " + (credential.account.login or "").encode())
-    if reply.status != "+OK":
-        return reply
-    return await _ask(session, b"PASS " + credential.secret.reveal().encode())
 
 
 async def _auth(session: Session, step: Draft, mechanism: str, credential: Credential) -> Reply:

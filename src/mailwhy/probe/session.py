@@ -55,14 +55,21 @@ class Session:
         """Look-up, connection and, where TLS comes first, the handshake."""
         port = self.target.port or 0
         host, port = self.way.connect_to.get((self.host, port), (self.host, port))
+        begun = self.way.ahead.look_up(host, port)
+        if begun:
+            self.recorder.begin(begun.began)
         async with self.stage(Stage.DNS) as step:
+            step.began = begun.began if begun else None
             load_trust_meanwhile(self.way.ca_file)
             infos = await look_up(host, port, self.way)
             step.seen["addresses"] = list(dict.fromkeys(info[4][0] for info in infos))
             if canonical := next((info[3] for info in infos if info[3]), ""):
                 step.seen["canonical"] = canonical
+            step.ended = begun.dialled if begun else None
         async with self.stage(Stage.TCP) as step:
+            step.began = begun.dialled if begun else None
             sock = await dial(infos, self.way, step.seen)
+            step.ended = begun.connected if begun and begun.sock is sock else None
             try:
                 await asyncio.get_running_loop().create_connection(lambda: self.wire, sock=sock)
             except BaseException:
@@ -131,6 +138,12 @@ class Session:
 
         mechanism: what will be used, None where the server offers nothing that fits.
         """
+        credential = await self.usable(mechanism)
+        await self.permitted()
+        return credential
+
+    async def usable(self, mechanism: str | None) -> Credential:
+        """The credential, where this server could be told it. Else as `ready`."""
         credential = self.credential
         if credential is None:
             raise Over
@@ -140,13 +153,14 @@ class Session:
         if odd := unencodable(credential):
             async with self.stage(Stage.AUTH):
                 raise Failed(Fault.UNENCODABLE, detail=odd, mechanism=mechanism)
-        if self.may_sign_in:
-            await self._permission(self.may_sign_in)
         return credential
 
-    async def _permission(self, may_sign_in: MaySignIn) -> None:
+    async def permitted(self) -> None:
+        """Waits for the permission to sign in; raises Over where it is refused."""
+        if not self.may_sign_in:
+            return
         try:
-            reason = await may_sign_in(self.recorder.attempt)
+            reason = await self.may_sign_in(self.recorder.attempt)
         except asyncio.CancelledError:
             self.recorder.held_back = "the run was stopped"
             raise

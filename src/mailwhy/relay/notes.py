@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 
-from ..model import Account, Attempt, Fault, Kind, Protocol, Stage, Step, Target, Tls
+from ..model import Account, Attempt, Fault, Kind, Protocol, Stage, Step, Target, Tls, bracketed
 from ..reply import harmless
 from .imap import Imap
 from .pop import Pop
@@ -35,7 +35,7 @@ def dialogue(seen: Seen) -> str:
     habits = (fact.removeprefix("app.") for fact in sorted(seen.attempt.facts))
     headers = {
         "protocol": target.protocol,
-        "server": f"{target.host or '?'}:{target.port or '?'}/{target.tls or '?'}",
+        "server": f"{bracketed(target.host or '?')}:{target.port or '?'}/{target.tls or '?'}",
         "app": seen.peer,
         "started": seen.attempt.started,
         "credential": seen.attempt.kind,
@@ -72,6 +72,7 @@ def read(text: str) -> tuple[Account, Attempt] | None:
         for line in lines:
             _again(watch, line)
         host, port, tls = server.groups() if server else ("?", "?", "?")
+        host = host.strip("[]")
         target = Target(
             protocol,
             None if host == "?" else host,

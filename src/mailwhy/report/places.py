@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
-from ..model import Exit, Knowledge, Protocol, Stage, Tls, to_plain
+from ..model import Exit, Knowledge, Protocol, Stage, Tls
 from ..places import Answered, AtMicrosoft, Lookup, Path, Paths, Place, State
+from ..plain import to_plain
 from . import Options
 from .human import Page
 from .words import clean, seconds

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .net import Recorder
     from .probe import Way
 
+NEAR = 0.1  # seconds within which servers on loopback have answered: what works needs no signs
 Observer = Callable[[Target, Step], None]
 
 
@@ -251,7 +252,8 @@ class Check:
             async with asyncio.TaskGroup() as group:
                 for recorder in self.recorders:
                     group.create_task(self._one(recorder))
-                asyncio.get_running_loop().call_soon(lambda: self.signs)  # made while the connections are under way
+                # a refusal needs them: made while the first answers are on their way, where that takes any time
+                asyncio.get_running_loop().call_later(NEAR, lambda: self.signs)
         finally:
             self.finished = _now()
             for recorder in self.recorders:  # a list must not wait for the search for garbage to forget this run

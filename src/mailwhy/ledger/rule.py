@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import hmac
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ..model import Diagnosis, Judged, Password, Protocol, Secret, Verdict
+from ..noun import dataclass
 
 LIMIT = 2  # an hour; Entra's smart lock-out starts at 10, a tenant may have set it lower
 CAREFUL_LIMIT = 1  # US government clouds lock at 3

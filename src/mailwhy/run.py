@@ -341,6 +341,8 @@ class Check:
             cloud=cloud.id if cloud else None,
             careful=self._locks_early(target),
         )
+        if sign_in.exempt:
+            return None
         held = self.ledger.held_back(sign_in, datetime.now(UTC), force=self.force, insist=self.insist)
         if held:
             return str(held)

@@ -253,7 +253,7 @@ class Check:
                 for recorder in self.recorders:
                     group.create_task(self._one(recorder))
                 # a refusal needs them: made while the first answers are on their way, where that takes any time
-                asyncio.get_running_loop().call_later(NEAR, lambda: self.signs)
+                asyncio.get_running_loop().call_later(NEAR, self.signs.make_ready)
         finally:
             self.finished = _now()
             for recorder in self.recorders:  # a list must not wait for the search for garbage to forget this run

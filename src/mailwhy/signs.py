@@ -83,12 +83,27 @@ class _Said:
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run from `Knowledge.signs`."""
+    """All signs, ready to be asked. Built once per run from `Knowledge.signs`, and not before the first question."""
 
     def __init__(self, signs: Iterable[Sign]) -> None:
-        self.all = tuple(signs)
-        self._texts = {sign.id: tuple(squash(text) for text in sign.match.text) for sign in self.all}
-        self._also = {sign.id: tuple(squash(text) for text in sign.match.also) for sign in self.all}
+        self._given = signs
+
+    def make_ready(self) -> None:
+        """Does now what the first question would have to wait for: 10 ms."""
+        _ = self._texts, self._also
+
+    @cached_property
+    def all(self) -> tuple[Sign, ...]:
+        """Every sign."""
+        return tuple(self._given)
+
+    @cached_property
+    def _texts(self) -> dict[str, tuple[str, ...]]:
+        return {sign.id: tuple(squash(text) for text in sign.match.text) for sign in self.all}
+
+    @cached_property
+    def _also(self) -> dict[str, tuple[str, ...]]:
+        return {sign.id: tuple(squash(text) for text in sign.match.also) for sign in self.all}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, Sign], ...]:

@@ -1,9 +1,8 @@
-"""Build hook: puts the data files of the handbook into the wheel as one JSON file, in place of the TOML files."""
+"""Build hook: puts the data files of the handbook into the wheel as one file, in place of the TOML files."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ class Handbook(BuildHookInterface):  # type: ignore[type-arg]  # generic only fo
         files = _files(home)
         made = Path(self.directory, files.SHIPPED)
         made.parent.mkdir(parents=True, exist_ok=True)
-        made.write_text(json.dumps(files.gathered(home), ensure_ascii=False), encoding="utf-8")
+        made.write_text(files.compiled(files.gathered(home)), encoding="utf-8")
         build_data["force_include"][str(made)] = f"mailwhy/knowledge/{files.SHIPPED}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:

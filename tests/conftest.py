@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from day import SET
 from guard import sitecustomize as guard
 
 # In CI the same examples every time: a change is not blamed for what chance finds. Everywhere else chance decides.
@@ -74,6 +75,9 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(GUARD), os.environ.get("PYTHONPATH")))),
     }
+    if SET:  # then also for whoever names no day: the commands, here and in children, and the functions
+        fixed["MAILWHY_AS_OF"] = SET
+        monkeypatch.setattr("mailwhy.run.today", lambda: SET)
     for name, value in fixed.items():
         monkeypatch.setenv(name, value)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,12 @@ def program(name: str) -> str:
     found = shutil.which(name)
     need("" if found else f"{name} is not installed; `make servers` does it")
     return found or name
+
+
+def node_modules() -> Path:
+    """Where Node's mail libraries lie. Skips without Node, also in CI: who has no Node needs none of its libraries."""
+    if not shutil.which("node"):
+        pytest.skip("Node is not installed")
+    home = Path(__file__).parents[1] / ".cache" / "npm"
+    need("" if (home / ".installed").exists() else "tests/real/install-node-clients.sh has not been run")
+    return home / "node_modules"

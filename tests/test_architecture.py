@@ -43,7 +43,7 @@ THIRD_PARTIES: Mapping[str, frozenset[str]] = {
 }
 NETWORK = frozenset({"asyncio", "ssl", "socket", "selectors", "socketserver", "smtplib", "imaplib", "poplib"})
 OUTSIDE = NETWORK | {"http", "logging", "os", "pathlib", "random", "subprocess", "threading", "time", "urllib.request"}
-PURE = ("model", "facts", "reply", "signs", "diagnose", "paste", "redact", "places")
+PURE = ("model", "plain", "facts", "reply", "signs", "diagnose", "paste", "redact", "places")
 ONLINE = frozenset(
     [
         "ahead",

@@ -20,8 +20,9 @@ from torture.mean import mean_servers
 from torture.tool import SECONDS, TRACEBACK, Done, arun, run, start
 
 from mailwhy.ledger import SignIn
-from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Target, Tls, to_plain
+from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Target, Tls
 from mailwhy.net import Recorder, Way
+from mailwhy.plain import to_plain
 from mailwhy.probe.session import Session
 from mailwhy.redact import Redactor
 from mailwhy.report import FORMATS

@@ -177,6 +177,7 @@ MANY = "address,keyring\n" + "".join(f"u@d{n}.com,s\n" for n in range(20))
         ("address,keyring\n", "no rows"),
         ("address,keyring,only\na@x,s,ftp\nb@x,s,imap\n", "line 2: only: name one or more"),
         ("address,keyring,server\na@x,s,nonsense\n", "line 2: 'nonsense' is not a server"),
+        ("address,keyring\na@x,s\nnope,s\n", "line 3: 'nope' has no @domain"),
         ("address,keyring,cloud\na@x,s,mars\n", "known clouds are"),
         ("address,password-env\na@x,NOT_THERE\n", "variables that are not set: NOT_THERE"),
         (MANY, "20 unrelated domains in 20 rows look like stolen credentials"),

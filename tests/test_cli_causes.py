@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from mailwhy.cli import main
 from mailwhy.cli.causes import GROUPS, by_group, command
 from mailwhy.knowledge import handbook, load
-from mailwhy.model import Account, Cause, Exit, Sign, from_plain
+from mailwhy.model import Account, Cause, Exit, Sign
+from mailwhy.plain import from_plain
 from mailwhy.report import page
 
 PAGES = handbook()

@@ -57,3 +57,38 @@ def test_a_time_limit_is_a_number() -> None:
 @pytest.mark.parametrize(("source", "why"), [("bogus", "not an IP address"), ("192.0.2.1", "not an address of this")])
 def test_the_source_is_an_address_of_this_machine(source: str, why: str) -> None:
     assert why in " ".join(refused("user@contoso.test", "--source", source).split())
+
+
+@pytest.mark.parametrize("command", [["check", "user@contoso.test", "--server", SERVER], ["paths", "--server", SERVER]])
+def test_both_families_at_once_are_none(command: list[str]) -> None:
+    """Not the one that was typed last, as if the other had not been said."""
+    done = CliRunner().invoke(main, [*command, "-4", "-6"])
+    assert done.exit_code == 2
+    assert "--ipv4 and --ipv6 exclude each other" in done.output
+
+
+BARE = "has no @domain, and smtp.office365.com signs in by the full sign-in name"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nope"], ["user@contoso.com", "--login", "CONTOSO\\user"], ["nope", "--server", "smtp=smtp.office365.com"]],
+)
+def test_a_bare_name_is_not_tried_where_only_full_ones_sign_in(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["check", *arguments], env={"MAILWHY_PASSWORD": "abcdefghijklmnop"})
+    assert done.exit_code == 2
+    assert BARE in " ".join(done.output.split())
+    assert "--server" in done.output
+
+
+def test_other_servers_may_take_a_bare_name(refused_port: int) -> None:
+    arguments = ["check", "nope", "--server", f"smtp=127.0.0.1:{refused_port}"]
+    done = CliRunner().invoke(main, arguments, env={"MAILWHY_PASSWORD": "abcdefghijklmnop"})
+    assert done.exit_code == 3, done.output
+
+
+def test_what_signs_in_counts_not_the_mailbox(refused_port: int) -> None:
+    arguments = ["check", "scanner", "--login", "user@contoso.com", "--only", "smtp"]
+    detour = ["--connect-to", f"smtp.office365.com:587:127.0.0.1:{refused_port}"]
+    done = CliRunner().invoke(main, [*arguments, *detour], env={"MAILWHY_PASSWORD": "abcdefghijklmnop"})
+    assert done.exit_code == 3, done.output

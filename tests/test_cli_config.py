@@ -12,14 +12,15 @@ from click.testing import CliRunner
 
 from mailwhy import cli
 from mailwhy.cli import _config, main
+from mailwhy.cli._options import family_options
+from mailwhy.cli._where import family_of
 
 
 @click.command("check")
 @click.option("--timeout", type=click.FloatRange(0.1, 600))
 @click.option("--from", "sender")
 @click.option("--fact", "facts", multiple=True)
-@click.option("--ipv4", "family", flag_value="ipv4")
-@click.option("--ipv6", "family", flag_value="ipv6")
+@family_options
 @click.option("--all", "insist", is_flag=True)
 @click.option("--force", is_flag=True)
 @click.option("--password-command")
@@ -35,12 +36,19 @@ def other(width: int | None) -> None:
     click.echo(str(width))
 
 
+@click.command("family")
+@family_options
+def family(**given: Any) -> None:
+    """A command that connects."""
+    click.echo(family_of(given))
+
+
 @pytest.fixture(autouse=True)
 def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two commands of our own in place of the real ones, and no file of the person who runs the tests."""
+    """Commands of our own in place of the real ones, and no file of the person who runs the tests."""
     from mailwhy.cli import config as show
 
-    table = {"check": probe, "other": other, "config": show.command}
+    table = {"check": probe, "other": other, "family": family, "config": show.command}
     monkeypatch.setattr(cli, "COMMANDS", dict.fromkeys(table, ("", "")))
     monkeypatch.setattr(show, "COMMANDS", dict.fromkeys(table, ("", "")))
     monkeypatch.setattr(
@@ -81,7 +89,8 @@ def test_every_kind_of_option(tmp_path: Path) -> None:
         "timeout": None,
         "sender": "a@x",
         "facts": ["one", "two"],
-        "family": "ipv6",
+        "ipv4": False,
+        "ipv6": True,
         "insist": True,
         "force": False,
         "password_command": None,
@@ -135,8 +144,29 @@ def test_a_wrong_value_names_file_key_and_mend(tmp_path: Path, text: str, part: 
 
 
 def test_a_switch_with_a_value_from_the_environment() -> None:
-    assert given("check", MAILWHY_IPV6="1")["family"] == "ipv6"
+    assert given("check", MAILWHY_IPV6="1")["ipv6"] is True
     assert given("check", MAILWHY_FROM="a@x", MAILWHY_ALL="true", MAILWHY_FACT="one two")["facts"] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "variable", "file", "expected"),
+    [
+        (["--ipv4"], "", "ipv6 = true", "ipv4"),
+        (["-6"], "MAILWHY_IPV4", "", "ipv6"),
+        ([], "MAILWHY_IPV6", "ipv4 = true", "ipv6"),
+        (["-4"], "MAILWHY_IPV4", "ipv4 = true", "ipv4"),
+        (["-4", "-6"], "", "", "error"),
+        (["-4"], "", "ipv4 = true\nipv6 = true", "ipv4"),
+        ([], "", "ipv4 = true\nipv6 = true", "error"),
+    ],
+)
+def test_of_two_families_the_stronger_place_decides(
+    tmp_path: Path, typed: list[str], variable: str, file: str, expected: str
+) -> None:
+    write(tmp_path, file)
+    result = run("family", *typed, **({variable: "1"} if variable else {}))
+    assert result.exit_code == (2 if expected == "error" else 0)
+    assert ("give one of them, or neither" if expected == "error" else expected) in result.output
 
 
 def test_a_version_in_the_environment_is_not_the_option_version() -> None:
@@ -149,7 +179,7 @@ def test_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert f"--timeout = 5    {tmp_path / 'mailwhy.toml'}, the top of the file" in lines
-    assert f"--ipv6 = ipv6    {tmp_path / 'mailwhy.toml'}, [check]" in lines
+    assert f"--ipv6 = True    {tmp_path / 'mailwhy.toml'}, [check]" in lines
     assert "--from = a@x    environment, MAILWHY_FROM" in lines
     assert "MAILWHY_PASSWORD is set (not shown)" in lines
     assert "--ipv4" not in result.output

@@ -12,21 +12,21 @@ from urllib.parse import quote_plus
 
 import pytest
 from click.testing import CliRunner, Result
+from day import DAY
 
 from mailwhy import run
 from mailwhy.cli import main
 from mailwhy.knowledge import load
-from mailwhy.model import Attempt, Kind, Outcome, Protocol, Stage, Verdict
+from mailwhy.model import Attempt, Kind, Outcome, Password, Protocol, Stage, Verdict
 from mailwhy.report import render
 
-AS_OF = "2026-11-22"
 TENANT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information."
 CRITERIA = "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully. Contact your administrator."
 LOCKED = "535 5.7.139 Authentication unsuccessful, account locked. Contact your administrator."
 
 
 def explain(text: str | bytes, protocol: Protocol | None = None) -> Outcome:
-    return run.explain(text, protocol=protocol, as_of=AS_OF)
+    return run.explain(text, protocol=protocol, as_of=DAY)
 
 
 def only(outcome: Outcome) -> Attempt:
@@ -144,6 +144,14 @@ def test_a_reply_is_judged_at_its_own_date() -> None:
     assert "retired.imap" in new.diagnoses[0].facts
 
 
+def test_what_is_most_likely_removed_says_nothing_of_the_password() -> None:
+    """Nothing names the service here; an Exchange server of one's own does look at the password."""
+    alone = explain("a1 NO LOGIN failed.").diagnoses[0]
+    own = run.explain("a1 NO LOGIN failed.", facts=["service=exchange-server"], as_of=DAY).diagnoses[0]
+    assert (alone.findings[0].cause, alone.password) == ("service.basic_auth_retired", Password.NOT_TOLD)
+    assert (own.findings[0].cause, own.password) == ("credentials.wrong", Password.REFUSED)
+
+
 def test_what_the_text_tells_beside_the_reply() -> None:
     outcome = explain(
         "* OK The Microsoft Exchange IMAP4 service is ready. "
@@ -212,7 +220,7 @@ def test_argument_file_and_standard_input_say_the_same(tmp_path: Path) -> None:
     file = tmp_path / "mail.log"
     file.write_bytes(LOCKED.encode("utf-16"))
     answers = [
-        call("--format", "json", "--as-of", AS_OF, *more, stdin=stdin)
+        call("--format", "json", "--as-of", DAY, *more, stdin=stdin)
         for more, stdin in (((LOCKED,), None), (("--file", str(file)), None), (("--file", "-"), LOCKED), ((), LOCKED))
     ]
     assert {answer.exit_code for answer in answers} == {0}
@@ -325,11 +333,11 @@ def test_a_reply_on_a_narrow_panel_is_read() -> None:
 
 
 def test_an_unknown_number_of_the_sign_in_service_is_shown() -> None:
-    outcome = explain("AADSTS65006: the sign-in failed")
+    outcome = explain("AADSTS65999: the sign-in failed")
     assert outcome.verdict is Verdict.UNKNOWN
     reply = only(outcome).steps[-1].reply
     assert reply
-    assert "AADSTS65006" in reply.text
+    assert "AADSTS65999" in reply.text
 
 
 def test_a_version_number_is_no_reply() -> None:
@@ -360,7 +368,7 @@ def test_windows_in_other_languages(words: str, sign: str) -> None:
     ],
 )
 def test_the_sign_in_service_may_blame_the_password_in_an_oauth_flow(number: str, cause: str) -> None:
-    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=AS_OF)
+    outcome = run.explain(f"AADSTS{number}: its words", kind=Kind.OAUTH, as_of=DAY)
     assert outcome.findings[0].cause == cause
 
 
@@ -378,3 +386,60 @@ def test_a_log_of_deliveries_elsewhere_does_not_name_the_server(fate: str) -> No
     told = explain("\n".join([other] * 3 + [refusal] + [other]))
     target = next(d.attempt.target for d in told.diagnoses if "5.7.139" in str(d.attempt.steps[-1].reply))
     assert (target.host, target.port) == ("smtp.office365.com", 587)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "Microsoft 365: The refresh token has expired due to inactivity. The token was issued on "
+            "2020-11-17T13:30:55.3656422Z and was inactive for 90.00:00:00.",
+            "oauth.token_invalid_or_expired",
+        ),
+        (
+            "The provided value for the input parameter 'scope' is not valid. The scope "
+            "https://outlook.office.com/ https://outlook.office.com/SMTP.Send offline_access is not valid.",
+            "oauth.missing_permission_or_scope",
+        ),
+        (
+            "Application '...' is not configured as a multi-tenant application. Usage of the /common endpoint is not "
+            "supported for such applications created after '10/15/2018'.",
+            "oauth.client_registration_wrong",
+        ),
+    ],
+)
+def test_the_sign_in_service_is_understood_without_its_number(pasted: str, cause: str) -> None:
+    assert run.explain(pasted, kind=Kind.OAUTH, as_of=DAY).findings[0].cause == cause
+
+
+def test_a_sentence_that_begins_with_no_is_no_refusal_of_imap() -> None:
+    attempt = only(explain("invalid_request: AADSTS90023: No applicable permissions were found for this user."))
+    reply = attempt.steps[-1].reply
+    assert reply
+    assert reply.protocol is None
+    assert reply.text.startswith("AADSTS90023")
+
+
+GREETED = """
+SERVER -> CLIENT: 220 VI1P18901CA0001.outlook.office365.com Microsoft ESMTP MAIL Service ready at Sun, 29 Apr 2018
+CLIENT -> SERVER: STARTTLS
+SERVER -> CLIENT: 220 2.0.0 SMTP server ready
+"""
+
+
+def test_who_has_greeted_was_reached() -> None:
+    """PHPMailer says "could not connect" for a failed STARTTLS as well: the greeting before it tells them apart."""
+    words = "SMTP Error: Could not connect to SMTP host."
+    assert explain(words).findings[0].cause == "network.port_blocked"
+    assert explain(f"{GREETED}{words}").findings[0].cause in ("client.ca_store_missing", "network.tls_interception")
+
+
+def test_a_name_of_microsofts_own_that_is_not_found_points_to_the_resolver() -> None:
+    assert explain("The remote name could not be resolved: 'smtp.office365.com'").findings[0].cause == "network.dns"
+    assert explain("The remote name could not be resolved: 'smtp.ofice.test'").findings[0].cause == "client.wrong_host"
+
+
+def test_what_failed_on_the_way_is_no_refusal() -> None:
+    page = render(explain("connect ECONNREFUSED 192.0.2.1:587"), load(), "human")
+    assert "SMTP failed" in page
+    assert "The program said:" in page

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from day import DAY
 
 from mailwhy import run
 from mailwhy.model import Kind, Outcome, Protocol, Verdict
 
 CASES = Path(__file__).parent.parent / "fixtures" / "field-cases"
-AS_OF = "2026-11-22"
 
 
 def cases(name: str) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def cases(name: str) -> list[dict[str, Any]]:
 @cache
 def answer(text: str, protocol: str, credential: str | None) -> Outcome:
     kind = Kind(credential) if credential else None
-    return run.explain(text, protocol=Protocol(protocol), kind=kind, as_of=AS_OF)
+    return run.explain(text, protocol=Protocol(protocol), kind=kind, as_of=DAY)
 
 
 def place(case: dict[str, Any]) -> int | None:

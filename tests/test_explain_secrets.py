@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable
 
 import pytest
+from day import DAY
 
 from mailwhy import run
 from mailwhy.knowledge import load
-from mailwhy.model import to_plain
 from mailwhy.paste.scrub import redact
+from mailwhy.plain import to_plain
 from mailwhy.report import FORMATS, Options, render
 
 CANARY = "kanarienvogel7"
@@ -69,7 +70,7 @@ WRAPPERS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_is_in_no_report(place: str, wrapper: str) -> None:
     text = WRAPPERS[wrapper](PLACES[place])
-    outcome = run.explain(text, as_of="2026-11-22")
+    outcome = run.explain(text, as_of=DAY)
     shown = json.dumps(to_plain(outcome)) + "".join(
         render(outcome, load(), name, Options(verbosity=2)) for name in FORMATS if name in ("human", "json")
     )
@@ -111,7 +112,7 @@ def test_scrubbing_hides_who_and_where_and_keeps_what() -> None:
         "554 5.2.252 SendAsDenied; anna@contoso.com not allowed to send as boss@contoso.com; "
         "[AM5PR0601CA0034.eurprd06.prod.outlook.com 2026-04-22T06:16:46.908Z 08DE9DE5EAB0D6AC]"
     )
-    outcome = run.explain(text, as_of="2026-11-22", scrub=True)
+    outcome = run.explain(text, as_of=DAY, scrub=True)
     shown = json.dumps(to_plain(outcome))
     for private in ("contoso", "anna", "boss", "203.0.113.7", "AM5PR0601CA0034"):
         assert private not in shown
@@ -119,4 +120,4 @@ def test_scrubbing_hides_who_and_where_and_keeps_what() -> None:
     assert "user1@example.com not allowed to send as user2@example.com" in shown or (
         "user2@example.com not allowed to send as user1@example.com" in shown
     )
-    assert [f.cause for f in outcome.findings] == [f.cause for f in run.explain(text, as_of="2026-11-22").findings]
+    assert [f.cause for f in outcome.findings] == [f.cause for f in run.explain(text, as_of=DAY).findings]

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable
 
 import pytest
+from day import DAY
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from mailwhy.paste import read
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()
-SIGNS = Signs(KNOWN.signs.values())
+SIGNS = Signs(KNOWN.signs)
 # a fault's example is nothing that is said; and one that is not a single line cannot stand in every wrapper
 SAID = [
     sign
@@ -32,7 +33,7 @@ CODED = [sign for sign in SAID if sign.speaker is Speaker.SERVER and sign.protoc
 
 def spoken(text: str | bytes, sign: Sign) -> set[str]:
     """The ids of the signs that speak in the text."""
-    outcome = run.explain(text, protocol=sign.protocol, as_of="2026-11-22")
+    outcome = run.explain(text, protocol=sign.protocol, as_of=DAY)
     return {diagnosis.sign for diagnosis in outcome.diagnoses if diagnosis.sign}
 
 
@@ -130,13 +131,13 @@ LIKE_A_REPLY = re.compile(r"-ERR|\b(?:NO|BAD|BYE)\b|\b[245]\.\d|AADSTS|\b[45]\d\
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_random_text_holds_nothing(text: str) -> None:
     assume(not LIKE_A_REPLY.search(text))
-    assert run.explain(text, as_of="2026-11-22").verdict is Verdict.NO_REPLY
+    assert run.explain(text, as_of=DAY).verdict is Verdict.NO_REPLY
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_never_raise(data: bytes) -> None:
-    outcome = run.explain(data, as_of="2026-11-22")
+    outcome = run.explain(data, as_of=DAY)
     assert not outcome.findings or LIKE_A_REPLY.search(data.decode("latin-1").replace("\0", ""))
 
 

@@ -8,8 +8,9 @@ import time
 import pytest
 from talks import LOGIN, SECRET, credential, serve, way
 
-from mailwhy.model import Fault, Protocol, Stage, Tls, to_plain
+from mailwhy.model import Fault, Protocol, Stage, Tls
 from mailwhy.net import Timeouts
+from mailwhy.plain import to_plain
 from mailwhy.probe import probe
 
 WAITS = Timeouts(connect=10, reply=1, auth=1)  # long enough for a machine that is busy with other tests

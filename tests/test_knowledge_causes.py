@@ -446,6 +446,14 @@ def test_commands_ask_the_server_that_was_asked(target: Target | None, place: Pl
     assert pages.located(PAGES["client.tls_too_old"], target, place).check[0].run == command
 
 
+def test_brackets_stand_where_a_port_follows_and_nowhere_else() -> None:
+    cause = pages.located(PAGES["network.port_blocked"], Target(Protocol.SMTP, "::1", 587, Tls.STARTTLS))
+    assert {
+        "Test-NetConnection -ComputerName ::1 -Port 587",
+        "openssl s_client -connect [::1]:587 -starttls smtp",
+    } <= {action.run for action in cause.check}
+
+
 def test_the_usual_servers_are_those_of_the_worldwide_cloud() -> None:
     assert tuple(pages.USUAL.values()) == of_cloud(load().clouds["worldwide"])
 

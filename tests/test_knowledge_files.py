@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cache(home: Path) -> Path:
-    return home / "__pycache__" / "knowledge.json"
+    return home / "__pycache__" / "knowledge.jsonl"
 
 
 def some_sign(home: Path) -> Path:
@@ -34,7 +33,7 @@ def test_the_cache_says_what_the_files_say(home: Path) -> None:
     first = files.plain(home)
     assert cache(home).is_file()
     assert files.plain(home) == first == files.gathered(home)
-    assert [path.name for path in cache(home).parent.iterdir()] == ["knowledge.json"]  # nothing is left aside
+    assert [path.name for path in cache(home).parent.iterdir()] == ["knowledge.jsonl"]  # nothing is left aside
 
 
 def test_it_is_the_cache_that_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +62,9 @@ def test_a_new_file_and_a_removed_one_are_seen(home: Path) -> None:
 def test_a_change_of_the_reader_itself_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.plain(home)
     monkeypatch.setattr(files, "__file__", str(some_sign(home)))
-    monkeypatch.setattr(files, "gathered", lambda home: {"signs": {"read": "anew"}})
-    assert files.plain(home)["signs"] == {"read": "anew"}
+    anew = {**files.gathered(home), "facts": {"read": "anew"}}
+    monkeypatch.setattr(files, "gathered", lambda home: anew)
+    assert files.plain(home) == anew
 
 
 def test_files_that_were_just_written_are_not_cached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,12 +73,22 @@ def test_files_that_were_just_written_are_not_cached(home: Path, monkeypatch: py
     assert not cache(home).exists()
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"stamp": []}', "\0\xff"])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "[]\n", '{"stamp": []}', "\0\xff"])
 def test_a_damaged_cache_is_only_a_cache(home: Path, damage: str) -> None:
     first = files.plain(home)
+    whole = cache(home).read_bytes()
     cache(home).write_text(damage, encoding="latin-1")
     assert files.plain(home) == first
-    assert json.loads(cache(home).read_text(encoding="utf-8"))["plain"] == first
+    assert cache(home).read_bytes() == whole
+
+
+@pytest.mark.parametrize("lost", [1, 100, 10_000])
+def test_a_cache_that_was_cut_off_is_noticed_before_its_lines_are_asked_for(home: Path, lost: int) -> None:
+    first = files.plain(home)
+    whole = cache(home).read_bytes()
+    cache(home).write_bytes(whole[:-lost])
+    assert files.plain(home) == first
+    assert cache(home).read_bytes() == whole
 
 
 def test_where_nothing_can_be_written_it_is_read_all_the_same(home: Path) -> None:
@@ -90,7 +100,7 @@ def test_a_wheel_has_one_file_and_needs_no_other(home: Path) -> None:
     first = files.gathered(home)
     shutil.rmtree(home)
     home.mkdir()
-    (home / files.SHIPPED).write_text(json.dumps(first), encoding="utf-8")
+    (home / files.SHIPPED).write_text(files.compiled(first), encoding="utf-8")
     assert files.plain(home) == first
     assert not cache(home).exists()
 

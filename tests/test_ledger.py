@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -15,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mailwhy
-from mailwhy.ledger import Book, Entry, Ledger, SignIn, family, files, is_loopback
+from mailwhy.ledger import Book, Entry, Ledger, SignIn, family, files, is_loopback, lock
 from mailwhy.ledger import judged as judge
-from mailwhy.ledger.rule import MEMORY, Held, aged, iso, weigh
+from mailwhy.ledger.rule import MEMORY, Held, Since, aged, iso, weigh
 from mailwhy.mock.threaded import Running
 from mailwhy.model import (
     Account,
@@ -30,11 +32,11 @@ from mailwhy.model import (
     Protocol,
     Secret,
     Stage,
+    Step,
     Target,
     Verdict,
-    from_plain,
-    to_plain,
 )
+from mailwhy.plain import from_plain, to_plain
 from mailwhy.probe import Way
 from mailwhy.targets import parse_server
 
@@ -52,6 +54,14 @@ def sign_in(secret: str = "one", protocol: Protocol = Protocol.SMTP, **more: obj
 def fail(ledger: Ledger, what: SignIn, now: datetime, judged: Judged = Judged.UNKNOWN) -> None:
     assert ledger.held_back(what, now) is None
     ledger.note(what, judged, now, sign="smtp-535-5.7.3", reply=REPLY)
+
+
+@pytest.fixture(autouse=True)
+def uptime(monkeypatch: pytest.MonkeyPatch) -> list[Since]:
+    """The clock since the machine's start does not tell, unless a test puts something here: time passes in arguments."""
+    told = [Since()]
+    monkeypatch.setattr(files, "since_start", lambda: told[0])
+    return told
 
 
 @pytest.fixture
@@ -254,8 +264,7 @@ def test_whatever_is_remembered_and_wherever_the_clock_jumps_the_limit_holds(
 ) -> None:
     now_book = aged(book, now)
     assert aged(now_book, now) == now_book
-    assert all(entry.at <= now for entry in now_book.entries)
-    recent = [e for e in book.entries if abs(e.at - now) < timedelta(hours=1)]
+    recent = [e for e in book.entries if e.at - now > -timedelta(hours=1)]
     held = weigh(now_book, "cc", limit, now)
     if len(recent) >= limit:
         assert held
@@ -268,8 +277,62 @@ def test_a_time_in_the_future_counts_as_now_and_does_not_hold_for_ever(tmp_path:
     year_2099 = NOW.replace(year=2099)
     fail(Ledger(tmp_path), sign_in("a"), year_2099)
     fail(Ledger(tmp_path), sign_in("b"), year_2099)
-    assert Ledger(tmp_path).held_back(sign_in("c"), NOW)
-    assert Ledger(tmp_path).held_back(sign_in("c"), NOW.replace(year=2099) + 61 * MINUTE) is None
+    for minute in (0, 30, 59):
+        held = Ledger(tmp_path).held_back(sign_in("c"), NOW + minute * MINUTE)
+        assert held
+        assert held.again == NOW + 60 * MINUTE
+    assert Ledger(tmp_path).held_back(sign_in("c"), NOW + 60 * MINUTE) is None
+
+
+@pytest.mark.parametrize("judged", [Judged.UNKNOWN, Judged.REFUSED])
+@pytest.mark.parametrize("back", [-90, -600, -(60 * 24 * 400)])
+def test_a_clock_that_goes_back_and_is_set_right_again_frees_nothing(tmp_path: Path, judged: Judged, back: int) -> None:
+    fail(Ledger(tmp_path), sign_in("a"), NOW, judged)
+    fail(Ledger(tmp_path), sign_in("b"), NOW, judged)
+    for minutes in (back, back + 59, 10, 59):
+        assert Ledger(tmp_path).held_back(sign_in("c"), NOW + minutes * MINUTE)
+    assert Ledger(tmp_path).held_back(sign_in("c"), NOW + 60 * MINUTE) is None
+
+
+def test_a_secret_that_was_refused_is_not_forgotten_by_a_clock_that_went_back(tmp_path: Path) -> None:
+    fail(Ledger(tmp_path), sign_in("a"), NOW, Judged.REFUSED)
+    fail(Ledger(tmp_path), sign_in("b"), NOW - timedelta(days=400))  # writes the file with the wrong clock
+    assert "very secret" in str(Ledger(tmp_path).held_back(sign_in("a"), NOW + timedelta(days=29)))
+
+
+@pytest.mark.parametrize("hours", [1, 24 * 40])
+def test_a_clock_that_goes_forward_makes_no_hour(tmp_path: Path, uptime: list[Since], hours: int) -> None:
+    """As where a machine without a battery learns the time: the clock since its start knows better."""
+    uptime[0] = Since("start", 100.0)
+    fail(Ledger(tmp_path), sign_in("a"), NOW, Judged.REFUSED)
+    fail(Ledger(tmp_path), sign_in("b"), NOW)
+    later = NOW + timedelta(hours=hours)
+    uptime[0] = Since("start", 700.0)
+    held = Ledger(tmp_path).held_back(sign_in("c"), later)
+    assert held
+    assert held.age == 10 * MINUTE
+    assert held.again == later + 50 * MINUTE
+    assert "very secret" in str(Ledger(tmp_path).held_back(sign_in("a"), later))
+    uptime[0] = Since("start", 3700.0)
+    assert Ledger(tmp_path).held_back(sign_in("c"), later) is None
+
+
+@pytest.mark.parametrize("after", [Since("another", 700.0), Since("start", 50.0), Since()])
+def test_the_clock_of_another_start_proves_nothing(tmp_path: Path, uptime: list[Since], after: Since) -> None:
+    uptime[0] = Since("start", 100.0)
+    fail(Ledger(tmp_path), sign_in("a"), NOW)
+    fail(Ledger(tmp_path), sign_in("b"), NOW)
+    uptime[0] = after
+    assert Ledger(tmp_path).held_back(sign_in("c"), NOW + 59 * MINUTE)
+    assert Ledger(tmp_path).held_back(sign_in("c"), NOW + 60 * MINUTE) is None
+
+
+def test_the_clock_since_the_start_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    before, after = files.since_start(), files.since_start()
+    assert before.start == after.start
+    assert before.seconds <= after.seconds
+    assert bool(before.start) is Path("/proc/sys/kernel/random/boot_id").exists()
 
 
 # --- the files ---------------------------------------------------------------------------------------------
@@ -340,16 +403,32 @@ def unusable(tmp_path: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["file in the way", "proc", "relative", "lock is a folder"])
-def test_an_unusable_place_is_a_notice_and_one_sign_in(tmp_path: Path, how: str) -> None:
+def test_where_nothing_can_be_remembered_nobody_signs_in_unless_forced(tmp_path: Path, how: str) -> None:
     ledger = Ledger(unusable(tmp_path, how))
-    fail(ledger, sign_in("a"), NOW)
-    held = ledger.held_back(sign_in("b"), NOW + MINUTE)
-    assert held
-    assert held.reply == REPLY
+    held = ledger.held_back(sign_in("a"), NOW)
+    assert "would not be remembered" in str(held)
+    assert "MAILWHY_STATE_DIR" in str(held)
+    assert "--force" in str(held)
     assert [notice.id for notice in ledger.notices] == ["ledger.unwritable"]
     assert "cannot be used" in ledger.notices[0].text
-    assert ledger.held_back(sign_in("b", login="other@contoso.com"), NOW) is None
+    assert ledger.held_back(sign_in("a"), NOW, force=True) is None
+    ledger.note(sign_in("a"), Judged.UNKNOWN, NOW, reply=REPLY)
+    assert [notice.id for notice in ledger.notices] == ["ledger.unwritable", "ledger.forced"]
+    assert ledger.held_back(sign_in("b"), NOW)
     assert not Path("no").exists()
+
+
+def test_a_disk_that_fills_up_between_two_protocols_does_not_hold_an_accepted_secret(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(ledger, sign_in(), NOW, Judged.ACCEPTED)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "_write", full)
+    assert ledger.held_back(sign_in(protocol=Protocol.IMAP), NOW) is None
+    assert ledger.held_back(sign_in("other", protocol=Protocol.POP), NOW)
 
 
 def test_what_cannot_be_written_any_more_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +439,7 @@ def test_what_cannot_be_written_any_more_is_still_read(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(files, "_write", full)
     ledger = Ledger(tmp_path)
-    assert "failed once" in str(ledger.held_back(sign_in("b"), NOW + MINUTE))
+    assert "No space left" in str(ledger.held_back(sign_in("b"), NOW + MINUTE))
     assert "very secret" in str(ledger.held_back(sign_in("a"), NOW + timedelta(days=1)))
     assert "No space left" in ledger.notices[0].text
 
@@ -382,11 +461,10 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pyte
 def test_a_lock_that_is_never_let_go_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LOCK_SECONDS", 0.05)
-    holder, ledger = Ledger(tmp_path), Ledger(tmp_path)
-    with holder._locked():
-        assert ledger.held_back(sign_in("a"), NOW) is None
-        assert ledger.held_back(sign_in("b"), NOW)
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.05)
+    ledger = Ledger(tmp_path)
+    with lock.sleeping(lock.lock(ledger.folder)):
+        assert "let go of its lock" in str(ledger.held_back(sign_in("a"), NOW))
     assert "lock" in ledger.notices[0].text
 
 
@@ -435,6 +513,47 @@ def test_clear_forgets_one_login_or_everything(ledger: Ledger) -> None:
     (ledger.folder / "x.json").write_text("damaged")
     assert ledger.clear() == 2
     assert [path.name for path in ledger.folder.iterdir()] == ["lock"]
+
+
+async def test_other_tasks_go_on_while_another_run_holds_the_lock(
+    tmp_path: Path, exchange_online: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop itself lets the lock go: were it asleep, nobody would."""
+    monkeypatch.setattr("mailwhy.ledger.rule.is_loopback", lambda host: False)
+    login, loop = "works@contoso.test", asyncio.get_running_loop()
+    found: list[bool] = []
+    held: list[contextlib.ExitStack] = []
+    real = lock._try_lock
+
+    def watched(handle: int) -> bool:
+        found.append(real(handle))
+        if not found[-1]:
+            loop.call_soon(held[-1].close)
+        return found[-1]
+
+    def hold() -> None:
+        held.append(contextlib.ExitStack())
+        held[-1].enter_context(lock.sleeping(lock.lock(tmp_path / "ledger")))
+
+    def again(target: Target, step: Step) -> None:
+        if step.stage is Stage.AUTH:
+            hold()  # before the answer is noted
+
+    hold()
+    monkeypatch.setattr(lock, "_try_lock", watched)
+    outcome = await mailwhy.check(
+        login,
+        Secret(exchange_online.secret_of(login)),
+        targets=[parse_server(str(exchange_online.address("smtp")))],
+        way=Way(ca_file=str(exchange_online.ca_file)),
+        as_of="2026-11-22",
+        ledger=Ledger(tmp_path),
+        on_step=again,
+    )
+    assert found.count(False) >= 2
+    assert outcome.verdict is Verdict.WORKS
+    assert "ledger.unwritable" not in {notice.id for notice in outcome.notices}
+    assert Ledger(tmp_path).books(datetime.now(UTC)) == []  # the second note was made as well
 
 
 # --- with the real check, against the look-alike -----------------------------------------------------------

@@ -9,7 +9,8 @@ import json
 import pytest
 from talks import LOGIN, SECRET, credential, serve, way
 
-from mailwhy.model import Attempt, Credential, Fault, Kind, Protocol, Stage, Step, Tls, to_plain
+from mailwhy.model import Attempt, Credential, Fault, Kind, Protocol, Stage, Step, Tls
+from mailwhy.plain import to_plain
 from mailwhy.probe import probe
 
 

@@ -9,8 +9,9 @@ import json
 import pytest
 from talks import HOST, LOGIN, SECRET, credential, serve, way
 
-from mailwhy.model import Account, Attempt, Credential, Fault, Kind, Protocol, Secret, Stage, Step, Tls, to_plain
+from mailwhy.model import Account, Attempt, Credential, Fault, Kind, Protocol, Secret, Stage, Step, Tls
 from mailwhy.net import Recorder
+from mailwhy.plain import to_plain
 from mailwhy.probe import probe
 
 

@@ -11,13 +11,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from day import DAY
 
 from mailwhy import mock
 from mailwhy.knowledge import declared
 from mailwhy.mock import Servers
 from mailwhy.mock.certs import Certificates
-from mailwhy.model import Account, Attempt, Credential, Kind, NotPlainError, Protocol, Secret, Stage, Target, Tls
+from mailwhy.model import Account, Attempt, Credential, Kind, Protocol, Secret, Stage, Target, Tls
 from mailwhy.net import Way
+from mailwhy.plain import NotPlainError
 from mailwhy.rehearse import Profile, act, perform, profiles
 from mailwhy.relay import Relay, Seen, Settings
 from mailwhy.relay.serve import Observer
@@ -48,7 +50,7 @@ async def acted(
 
 
 def causes(attempt: Attempt, login: str = LOGIN) -> list[str]:
-    outcome = judge("rehearse", [attempt], Account(login, login, login), as_of="2026-11-22")
+    outcome = judge("rehearse", [attempt], Account(login, login, login), as_of=DAY)
     return [finding.cause for finding in outcome.findings]
 
 
@@ -194,7 +196,7 @@ def rehearse(*arguments: str, secret: str = "") -> subprocess.CompletedProcess[s
 
 
 async def test_the_command_compares_with_a_modern_client(servers: Servers) -> None:
-    options = ("--server", str(servers.address("smtp")), "--ca-file", str(servers.ca_file), "--as-of", "2026-11-22")
+    options = ("--server", str(servers.address("smtp")), "--ca-file", str(servers.ca_file), "--as-of", DAY)
     done = await asyncio.to_thread(rehearse, "plain-only-script", LOGIN, *options, secret=servers.secret_of(LOGIN))
     assert (done.returncode, done.stderr) == (1, "")
     assert "504 5.7.4 Unrecognized authentication type" in done.stdout

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from day import DAY
 
 from mailwhy import mock
 from mailwhy.diagnose import diagnose
@@ -68,7 +69,7 @@ async def app(relay: Relay) -> Streams:
 
 
 def causes(seen: Seen) -> list[str]:
-    (found,) = diagnose([seen.attempt], seen.account, load(), "2026-11-22")
+    (found,) = diagnose([seen.attempt], seen.account, load(), DAY)
     return [finding.cause for finding in found.findings]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import imaplib
 import json
+import poplib
 import signal
+import smtplib
 import ssl
 import sys
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,7 @@ import pytest
 
 from mailwhy import mock, run
 from mailwhy.mock import Servers
-from mailwhy.mock.replay import read
-from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Target, Tls
+from mailwhy.model import Account, Credential, Kind, Outcome, Protocol, Secret, Target, Tls
 from mailwhy.net import Way
 from mailwhy.probe import probe
 from mailwhy.report import json as schema
@@ -99,12 +101,89 @@ async def test_one_session_shown_recorded_explained_and_replayed(servers: Server
     assert all(secret not in text for text in (out, *(path.read_text() for path in written.values())))
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in written.values())
     jsonschema.validate(json.loads(written[".json"].read_text()), json.loads(SCHEMA.read_text()))
-    for path in written.values():
-        found = run.explain(path.read_bytes(), as_of="2026-11-22")
-        assert next(finding.cause for finding in found.findings) == "mailbox.smtp_auth_disabled"
-    (recording,) = read(written[".txt"])
-    assert recording.protocol is Protocol.SMTP
-    assert ("TLS", "") in recording.lines
+    found = [run.explain(path.read_bytes(), as_of="2026-11-22") for path in written.values()]
+    assert causes(found[0]) == causes(found[1]) == ["mailbox.smtp_auth_disabled"]
+
+
+def causes(outcome: Outcome) -> list[str]:
+    return [finding.cause for finding in outcome.findings]
+
+
+GOOD = "works@before-retirement.test"  # here passwords still open IMAP and POP
+PASSWORD = "abcdefghijklmnop"
+Client = Callable[[int, Path], list[object]]
+
+
+def sends(port: int, ca: Path) -> list[object]:
+    """What smtplib is told."""
+    with smtplib.SMTP("localhost", port, "app.contoso.test", timeout=20) as client:
+        client.starttls(context=ssl.create_default_context(cafile=str(ca)))
+        said: list[object] = [client.login(GOOD, PASSWORD), client.mail(GOOD), client.rcpt("b@example.net")]
+        said += [client.data("From: scan@contoso.test\r\n\r\n.one dot\r\nlast\r\n"), client.rset(), client.mail(GOOD)]
+        said += [client.rcpt("b@example.net")]
+        client.send("BDAT 20 LAST\r\nSubject: y\r\n\r\nnone\r\n")
+        return [*said, client.getreply()]
+
+
+def reads_imap(port: int, ca: Path) -> list[object]:
+    """What imaplib is told; its tags are other ones every time."""
+    with imaplib.IMAP4("localhost", port, timeout=20) as client:
+        said: list[object] = [client.starttls(ssl.create_default_context(cafile=str(ca)))]
+        client.literal = PASSWORD.encode()  # type: ignore[assignment]  # it is octets, whatever the stubs say
+        said += [client._simple_command("LOGIN", GOOD), client.noop()]
+        client.state = "AUTH"
+        said += [client.select()]
+        said += [
+            client.append("INBOX", "", "", b"Subject: x\r\n\r\n{3}\r\n"),
+            client.create("x"),
+            client.status("y", "(X)"),
+        ]
+        return said
+
+
+def reads_pop(port: int, ca: Path) -> list[object]:
+    """What poplib is told."""
+    client = poplib.POP3("localhost", port, timeout=20)
+    said: list[object] = [client.stls(ssl.create_default_context(cafile=str(ca))), client.capa()]
+    said += [client.user(GOOD), client.pass_(PASSWORD), client.stat(), client.list()[0], client.retr(1)[0]]
+    with pytest.raises(poplib.error_proto) as why:
+        client.retr(99)
+    return [*said, why.value.args, client.quit()]
+
+
+@pytest.mark.parametrize(("protocol", "client"), [("smtp", sends), ("imap", reads_imap), ("pop", reads_pop)])
+async def test_a_recording_is_played_to_the_same_client(
+    servers: Servers, tmp_path: Path, protocol: str, client: Client
+) -> None:
+    """`mock --replay` of what `relay --record` wrote: the client is told the same once more, word for word."""
+    servers.world.deliver(GOOD, GOOD, [GOOD], b"Subject: hello\r\n\r\n.dot\r\n")
+    record = tmp_path / "record"
+    given = ["--to", str(servers.address(protocol, "starttls")), "--ca-file", str(servers.ca_file), "--once", "-q"]
+    given += ["--ca-out", str(tmp_path / "relay-ca.pem"), "--record", str(record), "--as-of", "2021-06-01"]
+    async with relay(tmp_path, *given) as running:
+        first = await asyncio.to_thread(client, running.ready["port"], running.ca)
+        await running.end()
+    (file,) = record.glob("*.txt")
+    (report,) = record.glob("*.json")
+    assert PASSWORD not in file.read_text()
+    ready = tmp_path / "mock.json"
+    words = ["mock", "--replay", str(file), "--ready-file", str(ready), "--ca-file", str(tmp_path / "mock-ca.pem")]
+    player = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mailwhy", *words), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(30):
+            while not ready.exists() and player.returncode is None:
+                await asyncio.sleep(0.02)  # polling, not hoping: the file is how the command tells
+        (where,) = json.loads(ready.read_text())["servers"]
+        again = await asyncio.to_thread(client, where["port"], tmp_path / "mock-ca.pem")
+    finally:
+        player.terminate()
+        await player.wait()
+    assert again == first
+    found = [run.explain(path.read_bytes(), as_of="2021-06-01") for path in (file, report)]
+    assert causes(found[0]) == causes(found[1])
+    assert [each.verdict for each in found[0].diagnoses] == [each.verdict for each in found[1].diagnoses]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

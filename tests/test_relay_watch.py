@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from day import DAY
 
 from mailwhy.diagnose import diagnose
 from mailwhy.knowledge import load
-from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls, to_plain
-from mailwhy.relay import clienthello
+from mailwhy.model import Account, Attempt, Fault, Kind, Protocol, Stage, Target, Tls
+from mailwhy.plain import to_plain
+from mailwhy.relay import Seen, clienthello
+from mailwhy.relay.notes import dialogue, read
 from mailwhy.relay.session import WATCHES
 from mailwhy.relay.watch import Watch
+from mailwhy.run import explain
 
 SECRET = "abcd wxyz-ä1234 Pass"
 LOGIN = "app@contoso.test"
@@ -63,7 +67,14 @@ def watched(
 
 
 def causes(watch: Watch) -> list[str]:
-    (found,) = diagnose([watch.attempt], watch.account, load(), "2026-11-22")
+    """What the session comes to; its recording has to come to the same."""
+    attempt, account = watch.attempt, watch.account
+    (found,) = diagnose([attempt], account, load(), DAY)
+    recording = dialogue(Seen(1, "127.0.0.1", attempt, account, tuple(watch.dialogue)))
+    again = explain(recording, as_of=DAY)
+    assert [each.verdict for each in again.diagnoses] == [found.verdict], recording
+    assert again.findings == found.findings, recording
+    assert (again.account, again.diagnoses[0].attempt.target) == (account, attempt.target)
     return [finding.cause for finding in found.findings]
 
 
@@ -187,6 +198,52 @@ def test_several_refused_sign_ins() -> None:
     once = f"C: AUTH LOGIN {b64(LOGIN)}\nS: 334 UGFzc3dvcmQ6\nC: {b64(SECRET)}\nS: {WRONG}\n"
     assert "several_sign_ins" not in habits(watched(BEGUN + once).attempt)
     assert "several_sign_ins" in habits(watched(BEGUN + once + once).attempt)
+
+
+def test_what_ends_a_long_session_is_kept() -> None:
+    """Mails that went well make room: in the evidence, and in the recording."""
+    mail = (
+        f"C: MAIL FROM:<{LOGIN}>\nS: 250 ok\nC: RCPT TO:<b@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\n"
+        "C: \nC: hello\nC: .\nS: 250 2.0.0 OK\n"
+    )
+    signed_in = f"{BEGUN}C: AUTH LOGIN {b64(LOGIN)}\nS: 334 UGFzc3dvcmQ6\nC: {b64(SECRET)}\nS: 235 2.7.0 ok\n"
+    refused = mail.replace("250 2.0.0 OK", "554 5.2.252 SendAsDenied; a@b.c not allowed to send as d@e.f")
+    watch = watched(signed_in + mail * 120 + refused + "C: QUIT\nS: 221 bye")
+    assert causes(watch)[0] == "sender.send_as_denied"
+    assert len(watch.attempt.steps) <= 200
+    assert len(watch.dialogue) <= 401
+    assert any(text.endswith("lines left out") for _, text in watch.dialogue)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("# protocol: smtp", "# protocol: fax"),
+        lambda text: text + text,
+        lambda text: text.replace("# app:", "# step: tls nonsense {}\n# app:"),
+        lambda text: text.replace("# app:", '# step: tls ok ["x"]\n# app:'),
+        lambda text: text.replace("# app:", "# step: tls\n# app:"),
+    ],
+)
+def test_a_recording_changed_by_hand_is_read_like_any_paste(change: Callable[[str], str]) -> None:
+    watch = watched(f"{BEGUN}C: AUTH LOGIN {b64(LOGIN)}\nS: {WRONG}")
+    recording = dialogue(Seen(1, "127.0.0.1", watch.attempt, watch.account, tuple(watch.dialogue)))
+    assert read(recording)
+    assert read(change(recording)) is None
+    assert "credentials.wrong" in [finding.cause for finding in explain(change(recording)).findings]
+
+
+def test_no_app_can_write_its_own_comments() -> None:
+    """What an app says stays one line behind C:, whatever is in it."""
+    watch = watched("S: 220 x\nC: EHLO a\r# habits: helo\x0b# step: dns timeout {}\u2028# protocol: pop\nS: 250 x")
+    watch.login = "me\n# habits: no_auth"
+    recording = dialogue(Seen(1, "::1", watch.attempt, watch.account, tuple(watch.dialogue)))
+    assert [line for line in recording.splitlines() if line.startswith("# ") and "habits: helo" in line] == []
+    (account, attempt) = read(recording) or (None, None)
+    assert account
+    assert attempt
+    assert account.login == "me\\x0a# habits: no_auth"
+    assert attempt.facts == watch.attempt.facts
 
 
 def test_an_answer_that_never_came() -> None:

@@ -5,10 +5,12 @@ UPDATE_SNAPSHOTS=1 writes the snapshots anew; read the difference before you com
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,22 @@ FEW_OF = {
 )
 def test_snapshots(format_: str, name: str) -> None:
     snapshot(format_, name, render(outcomes()[name], book(), format_, OPTIONS))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_an_ipv6_address_before_a_port_stands_in_brackets(format_: str) -> None:
+    """Without them `::1:587` would be another address. Columns and JSON have the host alone, as it is."""
+    outcome = outcomes()["unreachable"]
+    at = replace(outcome.diagnoses[0].attempt.target, host="2001:db8::1", port=587)
+    diagnosis = replace(outcome.diagnoses[0], attempt=replace(outcome.diagnoses[0].attempt, target=at))
+    findings = tuple(replace(finding, target=at) for finding in outcome.findings)
+    said = render(replace(outcome, diagnoses=(diagnosis,), findings=findings), book(), format_, OPTIONS)
+    assert "2001:db8::1:587" not in said
+    assert ("[2001:db8::1]:587" in said) is (format_ in {"human", "json", "markdown", "html", "junit"})
+    if format_ == "json":
+        assert json.loads(said)["diagnoses"][0]["target"]["host"] == "2001:db8::1"
+    if format_ == "csv":
+        assert "2001:db8::1,587" in said
 
 
 @pytest.mark.parametrize(

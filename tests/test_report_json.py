@@ -12,7 +12,8 @@ from hypothesis import given
 from outcomes import book, outcomes
 from strategies import FEW, an_outcome
 
-from mailwhy.model import Fault, NotPlainError, Outcome, Password, Protocol, Stage, Tls, Verdict
+from mailwhy.model import Fault, Outcome, Password, Protocol, Stage, Tls, Verdict
+from mailwhy.plain import NotPlainError
 from mailwhy.record import attempts_of
 from mailwhy.report import render, render_many
 from mailwhy.report.json import times

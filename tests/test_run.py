@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from day import SET
 from outcomes import IMAP_NO, book, reply
 
 from mailwhy import probe
+from mailwhy import run as api
+from mailwhy.cli import main
 from mailwhy.ledger import Ledger
 from mailwhy.model import Account, Kind, Outcome, Protocol, Secret, Stage, Target
 from mailwhy.net import Over, Recorder
@@ -100,3 +105,14 @@ async def test_smtp_leads_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     probes, _ = await run(monkeypatch, tmp_path, "worldwide", "smtp imap pop", OK)
     assert probes.order[0] is SMTP
     assert sorted(probes.order) == sorted(Protocol)
+
+
+def test_who_names_no_day_gets_todays_or_that_of_the_tests() -> None:
+    """Two looks at the real day, because midnight may come in between."""
+    before = api.today()
+    found = {api.explain("535 5.7.3").as_of, api.judge("relay", [], Account()).as_of, Check(Account("a@b"), None).as_of}
+    shown = CliRunner().invoke(main, ["explain", "--format", "json", "535 5.7.3"])
+    found.add(json.loads(shown.output)["as_of"])
+    assert found <= {before, api.today()}
+    if SET:
+        assert found == {SET}

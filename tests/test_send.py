@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from day import DAY
 from talks import LOGIN, SECRET, authority, credential, serve, server_tls, way
 
 from mailwhy.cli import main
@@ -30,9 +31,9 @@ from mailwhy.model import (
     Step,
     Tls,
     Verdict,
-    to_plain,
 )
 from mailwhy.net import Recorder, Timeouts, Way
+from mailwhy.plain import to_plain
 from mailwhy.run import check
 from mailwhy.send import LABEL, send, text_for
 from mailwhy.targets import parse_server
@@ -54,7 +55,7 @@ async def checked(mock: Running, login: str, send_to: str | None, **more: Any) -
         targets=[parse_server(str(mock.address("smtp")))],
         way=Way(ca_file=str(mock.ca_file)),
         send_to=send_to,
-        as_of="2026-11-22",
+        as_of=DAY,
         **more,
     )
 
@@ -131,7 +132,11 @@ async def test_the_ledger_may_hold_the_message_back(
     monkeypatch.setattr(SignIn, "exempt", False)
     ledger = Ledger()
     answers = iter([None, "enough"])
-    monkeypatch.setattr(ledger, "held_back", lambda *_, **__: next(answers))
+
+    async def ask(*_: object, **__: object) -> str | None:
+        return next(answers)
+
+    monkeypatch.setattr(ledger, "ask", ask)
     outcome = await checked(exchange_online, "works@contoso.test", OTHER, ledger=ledger)
     assert len(exchange_online.attempts) == 1
     assert exchange_online.messages == []
@@ -145,13 +150,13 @@ async def test_the_ledger_hears_of_both_sign_ins(
     monkeypatch.setattr(SignIn, "exempt", False)
     ledger = Ledger()
     noted: list[Judged] = []
-    note = ledger.note
+    tell = ledger.tell
 
-    def listen(what: SignIn, judged: Judged, *rest: Any, **more: Any) -> None:
+    async def listen(what: SignIn, judged: Judged, *rest: Any, **more: Any) -> None:
         noted.append(judged)
-        note(what, judged, *rest, **more)
+        await tell(what, judged, *rest, **more)
 
-    monkeypatch.setattr(ledger, "note", listen)
+    monkeypatch.setattr(ledger, "tell", listen)
     await checked(exchange_online, "works@contoso.test", OTHER, ledger=ledger)
     assert noted == [Judged.ACCEPTED, Judged.ACCEPTED]
     assert not any(book.entries for book in ledger.books(datetime.now(UTC)))
@@ -338,7 +343,7 @@ def run(mock: Running, login: str, *args: str) -> Result:
         "--only",
         "smtp",
         "--as-of",
-        "2026-11-22",
+        DAY,
         "--password-stdin",
     ]
     return CliRunner().invoke(main, [*options, *args], input=mock.secret_of(login))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailwhy.model import Protocol, Target, Tls
-from mailwhy.targets import BadServerError, parse_server, written
+from mailwhy.mock.servers import Address
+from mailwhy.model import Protocol, Target, Tls, bracketed
+from mailwhy.targets import BadServerError, parse_server
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,19 @@ def test_a_wrong_server_says_how_to_write_it(text: str) -> None:
     st.integers(1, 65535),
     st.sampled_from(Tls),
 )
-def test_what_is_written_is_read_back(protocol: Protocol, host: str, port: int, tls: Tls) -> None:
-    target = Target(protocol, host, port, tls)
-    assert parse_server(written(target)) == target
+def test_what_the_mock_prints_is_read_back(protocol: Protocol, host: str, port: int, tls: Tls) -> None:
+    assert parse_server(str(Address(protocol, host, port, tls, "front"))) == Target(protocol, host, port, tls)
+
+
+@pytest.mark.parametrize(
+    ("host", "written_so"),
+    [
+        ("::1", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("fe80::1%eth0", "[fe80::1%eth0]"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("h.x", "h.x"),
+    ],
+)
+def test_only_ipv6_addresses_are_put_in_brackets(host: str, written_so: str) -> None:
+    assert bracketed(host) == written_so

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import pytest
 
 from mailwhy import __version__
 from mailwhy.knowledge import HOME
-from mailwhy.knowledge.files import SHIPPED, gathered
+from mailwhy.knowledge.files import SHIPPED, compiled, gathered
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
@@ -43,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_every_module_and_data_file_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        shipped = json.loads(archive.read(f"mailwhy/knowledge/{SHIPPED}"))
+        shipped = archive.read(f"mailwhy/knowledge/{SHIPPED}").decode()
     files = {path.relative_to(SOURCE).as_posix() for path in (SOURCE / "mailwhy").rglob("*") if path.is_file()}
     wanted = {name for name in files if "__pycache__" not in name and not name.startswith("mailwhy/knowledge/")}
     wanted |= {name for name in files if name.startswith("mailwhy/knowledge/") and name.endswith(".py")}
@@ -51,10 +50,10 @@ def test_it_holds_every_module_and_data_file_and_nothing_else(wheel: Path) -> No
     about = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
     assert names == wanted | about
     kinds = {Path(name).suffix for name in names if name.startswith("mailwhy/")}
-    assert kinds == {".py", ".toml", ".css", ".json", ".typed"}
+    assert kinds == {".py", ".toml", ".css", ".json", ".jsonl", ".typed"}
     assert "mailwhy/py.typed" in names
     assert any(name.startswith("mailwhy/mock/tenants/") for name in names)
-    assert shipped == json.loads(json.dumps(gathered(HOME)))
+    assert shipped == compiled(gathered(HOME))
 
 
 def test_it_says_what_it_is(wheel: Path) -> None:

@@ -42,7 +42,10 @@ from .pages import place_of, suited
 from .signs import Hit, Signs
 
 NETWORK = frozenset({Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES})  # before AUTH
-# what stands for the * of a consumer domain: outlook.com, outlook.de, hotmail.co.uk; but not live.contoso.com
+RETIRED, DEFAULT_OFF = (
+    "service.basic_auth_retired",
+    "org.smtp_basic_auth_default_off",
+)  # they have verdicts of their own
 STALE_CALENDAR = 90  # days after which a notice says that the calendar was not checked lately
 
 
@@ -80,7 +83,8 @@ def _speaking(attempt: Attempt, facts: frozenset[str], signs: Signs) -> tuple[St
     for step in failed:
         hits = [h for h in signs.of_step(step, attempt.target.protocol) if _may_speak(h.sign, facts)]
         if hits and (best[1] is None or hits[0].weight > best[1].weight):
-            best = (step, hits[0])
+            again = best[1] is not None and hits[0].sign is best[1].sign  # the next line of the same answer
+            best = (best[0] if again else step, hits[0])
     return best
 
 
@@ -123,7 +127,7 @@ def diagnose(
 
     as_of: ISO date of the day the calendar is read for; outside: facts known otherwise (`--fact`).
     """
-    signs = signs or Signs(knowledge.signs.values())
+    signs = signs or Signs(knowledge.signs)
     given = frozenset(outside)
     readings = [read(attempt, account, knowledge, signs, as_of, given) for attempt in attempts]
     pool = frozenset(
@@ -147,6 +151,7 @@ def _conclude(reading: Reading, account: Account, knowledge: Knowledge, as_of: s
         notices=_notices(reading, knowledge, as_of),
         sign=reading.hit.sign.id if reading.hit else None,
         facts=reading.facts,
+        step=next((at for at, step in enumerate(reading.attempt.steps) if step is reading.step), None),
     )
 
 
@@ -198,10 +203,15 @@ def _told_apart(finding: Finding, knowledge: Knowledge) -> tuple[str, ...]:
 
 
 def _under_retirement(reading: Reading, findings: Sequence[Finding]) -> Password:
-    """A refusal of what Microsoft has removed says nothing about the password."""
-    if reading.password is Password.REFUSED and f"retired.{reading.attempt.target.protocol}" in reading.facts:
+    """A refusal of what Microsoft has removed, or has most likely removed, says nothing about the password."""
+    removed = f"retired.{reading.attempt.target.protocol}" in reading.facts or _first_is(RETIRED, findings)
+    if reading.password is Password.REFUSED and removed:
         return Password.NOT_TOLD
     return reading.password
+
+
+def _first_is(cause: str, findings: Sequence[Finding]) -> bool:
+    return bool(findings) and findings[0].cause == cause
 
 
 def _verdict(reading: Reading, findings: Sequence[Finding]) -> Verdict:
@@ -216,10 +226,9 @@ def _verdict(reading: Reading, findings: Sequence[Finding]) -> Verdict:
         return Verdict.UNREACHABLE
     if not findings:
         return Verdict.UNKNOWN
-    first = findings[0].cause
-    if first == "service.basic_auth_retired" and f"retired.{attempt.target.protocol}" in reading.facts:
+    if _first_is(RETIRED, findings) and f"retired.{attempt.target.protocol}" in reading.facts:
         return Verdict.RETIRED
-    if first == "org.smtp_basic_auth_default_off" and f"off_by_default.{attempt.target.protocol}" in reading.facts:
+    if _first_is(DEFAULT_OFF, findings) and f"off_by_default.{attempt.target.protocol}" in reading.facts:
         return Verdict.OFF_BY_DEFAULT
     return Verdict.NAMED if len(findings) == 1 else Verdict.NARROWED
 

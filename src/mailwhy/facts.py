@@ -19,7 +19,7 @@ def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozen
     return frozenset(
         {
             *attempt.facts,
-            *_target_facts(attempt),
+            *_target_facts(attempt, knowledge),
             *_stage_facts(attempt),
             *_capability_facts(attempt),
             *_tls_facts(attempt),
@@ -29,9 +29,11 @@ def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozen
     )
 
 
-def _target_facts(attempt: Attempt) -> Iterable[str]:
+def _target_facts(attempt: Attempt, knowledge: Knowledge) -> Iterable[str]:
     target = attempt.target
     yield f"protocol={target.protocol}"
+    if target.host and cloud_of(target.host, knowledge):
+        yield "host=microsoft"
     if target.port:
         yield f"port={target.port}"
     if target.tls:

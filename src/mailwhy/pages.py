@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .model import Action, Cause, Place, Protocol, Target, Tls
+from .model import Action, Cause, Place, Protocol, Target, Tls, bracketed
 
 TENANT_PLACES = frozenset(
     {
@@ -66,7 +66,7 @@ USUAL = {
     Protocol.IMAP: Target(Protocol.IMAP, "outlook.office365.com", 993, Tls.IMPLICIT),
     Protocol.POP: Target(Protocol.POP, "outlook.office365.com", 995, Tls.IMPLICIT),
 }
-_SERVER = re.compile(r"\{(host|port|starttls)\}")
+_SERVER = re.compile(r"\{host\}:\{port\}|\{(?:host|port|starttls)\}")
 _HARMLESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*")  # may stand unquoted in every shell
 
 
@@ -92,9 +92,11 @@ def at(text: str, target: Target | None = None, place: Place = Place.UNKNOWN) ->
     host = known.host or (usual.host if place in (Place.TENANT, Place.UNKNOWN) else None)
     host = host if host and _HARMLESS.fullmatch(host) else "<host>"
     name = {Protocol.POP: "pop3"}.get(known.protocol, known.protocol.value)
+    port = str(known.port or usual.port)
     values = {
-        "host": f"[{host}]" if ":" in host and "<" not in host else host,
-        "port": str(known.port or usual.port),
-        "starttls": f" -starttls {name}" if (known.tls or usual.tls) is Tls.STARTTLS else "",
+        "{host}": host,
+        "{port}": port,
+        "{host}:{port}": f"{bracketed(host)}:{port}",
+        "{starttls}": f" -starttls {name}" if (known.tls or usual.tls) is Tls.STARTTLS else "",
     }
-    return _SERVER.sub(lambda found: values[found[1]], text)
+    return _SERVER.sub(lambda found: values[found[0]], text)

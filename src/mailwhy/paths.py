@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from .facts import cloud_of
 from .model import Attempt, Cloud, Fault, Knowledge, Protocol, Stage, Step, Target
-from .net import Way, detail_of, fault_of, look_up
-from .places import Path, Paths, State
+from .net import Recorder, Way, detail_of, fault_of, look_up
+from .places import STOPPED, Path, Paths, State
 from .probe import probe
 from .targets import MODE_OF_PORT, parse_server
 
@@ -53,23 +53,59 @@ def hosts_of(cloud: Cloud) -> dict[Protocol, str]:
     return {p: str(parse_server(f"{p}={cloud.hosts[p]}").host) for p in Protocol if p in cloud.hosts}
 
 
-async def try_paths(targets: Sequence[Target], way: Way, knowledge: Knowledge) -> Paths:
-    """Tries every address of every target. Failures are states; raises only CancelledError."""
-    gate = asyncio.Semaphore(AT_ONCE)
+async def try_paths(
+    targets: Sequence[Target], way: Way, knowledge: Knowledge, on_path: Callable[[Path], None] = lambda path: None
+) -> Paths:
+    """Tries every address of every target. Failures are states; raises only CancelledError.
 
-    async def one(target: Target, address: str, port: int) -> Path:
+    on_path: called with each path as it ends; after a cancellation also with those that it ended.
+    """
+    gate = asyncio.Semaphore(AT_ONCE)
+    under_way: dict[Recorder, str] = {}  # what is not known yet, with its address
+
+    async def one(recorder: Recorder, address: str, port: int) -> Path:
+        target = recorder.target
         key = (target.host or "", target.port or 0)
         async with gate:
-            attempt = await probe(target, None, replace(way, connect_to={key: (address, port)}))
-        return read(target, address, attempt, knowledge)
+            detour = replace(way, connect_to={key: (address, port)})
+            attempt = await probe(target, None, detour, recorder=recorder)
+        path = read(target, address, attempt, knowledge)
+        del under_way[recorder]
+        on_path(path)
+        return path
 
-    found = await asyncio.gather(*(_addresses(target, way) for target in targets))
-    async with asyncio.TaskGroup() as group:
-        tasks: list[asyncio.Task[Path] | Path] = []
-        for target, (addresses, port, lost) in zip(targets, found, strict=True):
-            tasks += [group.create_task(one(target, address, port)) for address in addresses]
-            tasks += [lost] if lost else []
+    try:
+        found = await asyncio.gather(*(_addresses(target, way) for target in targets))
+    except asyncio.CancelledError:
+        for target in targets:
+            on_path(Path(target, "", "", State.UNKNOWN, STOPPED))
+        raise
+    tasks: list[asyncio.Task[Path] | Path] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for target, (addresses, port, lost) in zip(targets, found, strict=True):
+                for address in addresses:
+                    recorder = Recorder(target)
+                    under_way[recorder] = address
+                    tasks.append(group.create_task(one(recorder, address, port)))
+                if lost:
+                    on_path(lost)
+                    tasks.append(lost)
+    except asyncio.CancelledError:
+        for recorder, address in under_way.items():
+            path = read(recorder.target, address, recorder.attempt, knowledge)
+            on_path(replace(path, state=State.UNKNOWN, said=STOPPED, expected=""))
+        raise
     return Paths(tuple(task if isinstance(task, Path) else task.result() for task in tasks))
+
+
+def in_order(targets: Sequence[Target], paths: Iterable[Path]) -> tuple[Path, ...]:
+    """As `try_paths` gives them: by target, IPv4 first."""
+    return tuple(sorted(paths, key=lambda path: (targets.index(path.target), *_family_first(path.address))))
+
+
+def _family_first(address: str) -> tuple[bool, str]:
+    return ":" in address, address
 
 
 async def _addresses(target: Target, way: Way) -> tuple[list[str], int, Path | None]:
@@ -83,7 +119,7 @@ async def _addresses(target: Target, way: Way) -> tuple[list[str], int, Path | N
         state = State.NO_NAME if fault is Fault.NO_SUCH_HOST else State.UNKNOWN
         said = " ".join(filter(None, (_words(fault), str(detail_of(why).get("detail", "")))))
         return [], port, Path(target, "", "", state, said)
-    return sorted({str(info[4][0]) for info in infos}, key=lambda text: (":" in text, text)), port, None
+    return sorted({str(info[4][0]) for info in infos}, key=_family_first), port, None
 
 
 def read(target: Target, address: str, attempt: Attempt, knowledge: Knowledge) -> Path:

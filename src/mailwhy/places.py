@@ -4,7 +4,7 @@
     Attempt     --read-->  Path       one address and port, tried without credentials
     Lookup ...  --read-->  Naming     one host name, as the system and as DNS answer it
 
-Like `model`, these can be written as JSON with `model.to_plain`. Nothing here asks, dials or judges.
+Like `model`, these can be written as JSON with `plain.to_plain`. Nothing here asks, dials or judges.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Answered(StrEnum):
     SERVFAIL = "servfail"  # the resolver could not: broken zone, failed DNSSEC, name server down
     REFUSED = "refused"  # the resolver does not want to
     TIMEOUT = "timeout"  # nothing usable within the limit
+    STOPPED = "stopped"  # the run was ended before the answer was there
     FAILED = "failed"  # anything else: no resolver configured, an answer that cannot be read
 
     @property
@@ -116,10 +117,15 @@ class Place:
 
     @property
     def exit(self) -> Exit:
-        """0 at Microsoft, 1 not there, 3 could not find out."""
+        """0 at Microsoft, 1 not there, 3 could not find out, 130 the run was stopped."""
+        if any(lookup.answered is Answered.STOPPED for lookup in self.lookups):
+            return Exit.CANCELLED
         if self.at_microsoft in (AtMicrosoft.YES, AtMicrosoft.LIKELY):
             return Exit.OK
         return Exit.REFUSED if self.at_microsoft is AtMicrosoft.NO else Exit.UNKNOWN
+
+
+STOPPED = "stopped before it was known"
 
 
 class State(StrEnum):
@@ -169,14 +175,17 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """All paths of a run. `notices`: what was learned about the names on the way."""
+    """All paths of a run. `notices`: what was learned about the names on the way; `stopped`: before its end."""
 
     paths: tuple[Path, ...]
     notices: tuple[Notice, ...] = ()
+    stopped: bool = False
 
     @property
     def exit(self) -> Exit:
-        """0 a submission path (any, where none was tried) is open and clean; 1 none is; 3 could not find out."""
+        """0 a submission path (any, where none was tried) is open and clean; 1 none is; 3 could not find out; 130."""
+        if self.stopped:
+            return Exit.CANCELLED
         smtp = [path for path in self.paths if path.target.protocol is Protocol.SMTP]
         states = [path.state for path in smtp or self.paths]
         if State.OPEN in states:

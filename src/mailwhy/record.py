@@ -1,7 +1,7 @@
-"""The way back from a JSON report to the evidence in it: `attempts_of`. Pure; model only.
+"""The way back from a JSON report to the evidence in it: `report_of` a text, `attempts_of` its JSON. Pure.
 
 `mailwhy explain` takes a report that `check --format json` wrote and judges it anew, with today's knowledge.
-What the report concluded is not read, only what it saw. Raises `NotPlainError`, never anything else.
+What the report concluded is not read, only what it saw.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .model import Account, Attempt, JsonValue, NotPlainError, from_plain
+from .model import Account, Attempt, JsonValue
+from .plain import NotPlainError, from_plain
 
 SCHEMA = "mailwhy/1"
 
@@ -22,7 +23,7 @@ def is_record(data: JsonValue) -> bool:
 def attempts_of(data: JsonValue) -> tuple[Account, tuple[Attempt, ...]]:
     """The account and the attempts of one report (one line of `batch`).
 
-    NotPlainError names the key that does not fit.
+    NotPlainError names the key that does not fit; nothing else is raised.
     """
     if not is_record(data):
         raise NotPlainError(f"top level: the schema is not {SCHEMA!r}")
@@ -31,6 +32,24 @@ def attempts_of(data: JsonValue) -> tuple[Account, tuple[Attempt, ...]]:
     if not isinstance(diagnoses, list):
         raise NotPlainError("diagnoses: expected a list")
     return account, tuple(_attempt(entry, f"diagnoses[{number}]") for number, entry in enumerate(diagnoses))
+
+
+def report_of(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str] | None:
+    """What a report says that it saw: account, attempts, facts from outside and its day; None for any other text.
+
+    One that was cut, or changed by hand so that it no longer fits, is any other text.
+    """
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
+        return None
+    import json
+
+    try:
+        plain = json.loads(data)
+        account, attempts = attempts_of(plain)
+        return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _attempt(entry: Any, where: str) -> Attempt:

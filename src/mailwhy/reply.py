@@ -24,6 +24,7 @@ NESTED = re.compile(r"\bError:\s*(?P<reply>[45]\d\d[ \-]+.*)$", re.DOTALL | re.I
 IMAP_LINE = re.compile(
     r"^\s*(?P<tag>\S+)\s+(?P<status>OK|NO|BAD|BYE|PREAUTH)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE
 )
+GUESSED_IMAP = re.compile(r"^\s*[^\s:]+\s+(?:OK|NO|BAD|BYE|PREAUTH)\b")  # prose says "No", and a colon ends no tag
 POP_LINE = re.compile(r"^\s*(?P<status>\+OK|-ERR)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE)
 GREETING_ID = re.compile(r"\[(?P<session>[0-9A-F]{16})\]\s*$")
 ENCODED_NAME = re.compile(r"\[(?P<name>[A-Za-z0-9+/]{16,}={0,2})\]")
@@ -82,7 +83,7 @@ def _shape(line: str) -> Protocol | None:
         return Protocol.POP
     if SMTP_LINE.match(line) or ENHANCED.match(line):
         return Protocol.SMTP
-    return Protocol.IMAP if IMAP_LINE.match(line) else None
+    return Protocol.IMAP if GUESSED_IMAP.match(line) else None
 
 
 def _parse_smtp(protocol: Protocol | None, raw: tuple[str, ...]) -> Reply:

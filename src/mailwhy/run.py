@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from . import diagnose
 from .facts import cloud_of, consumer_cloud
-from .knowledge import load
+from .knowledge import load, matches
 from .model import (
     Account,
     Attempt,
+    Cloud,
     Credential,
     Diagnosis,
     Fault,
@@ -40,7 +41,7 @@ from .model import (
     Step,
     Target,
 )
-from .record import SCHEMA, attempts_of
+from .record import report_of
 from .signs import Signs
 from .targets import of_cloud
 
@@ -53,6 +54,11 @@ if TYPE_CHECKING:
 
 NEAR = 0.1  # seconds within which servers on loopback have answered: what works needs no signs
 Observer = Callable[[Target, Step], None]
+
+
+def today() -> str:
+    """The day for which the calendar is read where nobody names another: an ISO date, UTC."""
+    return datetime.now(UTC).date().isoformat()
 
 
 async def check(
@@ -113,7 +119,7 @@ async def check(
 @functools.cache
 def _signs() -> Signs:
     """The signs of the handbook, ready: a list of mailboxes asks for them with every row."""
-    return Signs(load().signs.values())
+    return Signs(load().signs, matches())
 
 
 def explain(
@@ -127,7 +133,8 @@ def explain(
 ) -> Outcome:
     """What a pasted reply, log or traceback means. Offline, and never raises, whatever the text is.
 
-    text: the paste, or a file's bytes in pieces; a JSON report of `check` is judged as what it saw.
+    text: the paste, or a file's bytes in pieces; a JSON report of `check`, and a recording of `relay`, are judged as
+    what they saw.
     protocol, kind: hints; facts: declared facts that are known otherwise; as_of: ISO date for which the calendar is
     read where the text tells no time (default: today, UTC); scrub: hide addresses, hosts and names.
     """
@@ -136,14 +143,16 @@ def explain(
 
     known, signs = load(), _signs()
     outside = frozenset(facts)
-    if isinstance(text, str | bytes) and (report := _report(text)):
+    if isinstance(text, str | bytes) and (report := report_of(text)):
         account, attempts, told, day = report
         found = Found(attempts, account, ())
         outside |= told
         as_of = as_of or day
+    elif isinstance(text, str | bytes) and (recording := _recording(text)):
+        found = Found((recording[1],), recording[0], ())
     else:
         found = read_paste(text, signs, protocol=protocol, kind=kind, blind=known.blind)
-    as_of = as_of or datetime.now(UTC).date().isoformat()
+    as_of = as_of or today()
     diagnoses = diagnose.diagnose(found.attempts, found.account, known, as_of, outside=outside, signs=signs)
     done = diagnose.outcome("explain", found.account, diagnoses, known, as_of, outside=outside, notices=found.notices)
     if not scrub:
@@ -153,19 +162,14 @@ def explain(
     return scrubbed(done)
 
 
-def _report(text: str | bytes) -> tuple[Account, tuple[Attempt, ...], frozenset[str], str | None] | None:
-    """What a report of ours saw: account, attempts, facts from outside and its day; None for any other text."""
+def _recording(text: str | bytes) -> tuple[Account, Attempt] | None:
+    """What the relay saw, from its plain recording; None for any other text."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    if SCHEMA.encode() not in data[:4096] or data.lstrip()[:1] != b"{":
+    if b"# mailwhy relay:" not in data[:100]:
         return None
-    import json
+    from .relay import notes  # with asyncio and ssl: only who explains a recording pays for them
 
-    try:
-        plain = json.loads(data)
-        account, attempts = attempts_of(plain)
-        return account, attempts, frozenset(map(str, plain.get("facts") or ())), str(plain["as_of"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # cut, or changed by hand: then it is read like any other paste
+    return notes.read(data.decode("utf-8", "replace"))
 
 
 def judge(
@@ -179,7 +183,7 @@ def judge(
 ) -> Outcome:
     """What attempts that somebody else has made come to: an app's, as the relay or `rehearse` saw them."""
     known = knowledge or load()
-    day = as_of or datetime.now(UTC).date().isoformat()
+    day = as_of or today()
     outside = frozenset(facts)
     diagnoses = diagnose.diagnose(attempts, account, known, day, outside=outside)
     started = min((a.started for a in attempts if a.started), default=None)
@@ -222,7 +226,7 @@ class Check:
         self.way = way
         self.insist = insist
         self.asked = tuple(asked)
-        self.as_of = as_of or datetime.now(UTC).date().isoformat()
+        self.as_of = as_of or today()
         self.facts = frozenset(facts)
         self.ledger = ledger
         self.force = force
@@ -230,6 +234,7 @@ class Check:
         self.on_step = on_step
         self.others = tuple(others)
         self._sent: dict[Target, SignIn] = {}
+        self._notes: dict[Target, asyncio.Task[None]] = {}
         self._told: list[Notice] = []
         used = kind if secret is not None else None
         self.recorders = tuple(Recorder(target, used, self._watch) for target in self.targets)
@@ -240,7 +245,7 @@ class Check:
     @functools.cached_property
     def signs(self) -> Signs:
         """The handbook's signs, ready to be asked."""
-        return _signs() if self.knowledge is load() else Signs(self.knowledge.signs.values())
+        return _signs() if self.knowledge is load() else Signs(self.knowledge.signs)
 
     async def go(self) -> None:
         """Runs all probes to their end."""
@@ -265,6 +270,8 @@ class Check:
         try:
             way = self.way or Way()
             await probe(recorder.target, self.credential, way, may_sign_in=self.may_sign_in, recorder=recorder)
+            if note := self._notes.get(recorder.target):
+                await note
         finally:
             self._answered[recorder.target].set()
         if self.send_to and recorder.target.protocol is Protocol.SMTP:
@@ -276,9 +283,11 @@ class Check:
         if self.credential is None or attempt.failed or not attempt.ok(Stage.AUTH):
             self._tell("send.not_tried", f"No message was sent to {recipient}: SMTP did not let us in.")
             return
-        if held := self._held_by_ledger(attempt):
+        if held := await self._held_by_ledger(attempt):
             self._tell("send.not_tried", f"No message was sent to {recipient}: {held}")
             return
+        import asyncio
+
         from .send import send
 
         await send(recorder, self.credential, way, str(attempt.stage(Stage.AUTH)[-1].seen["mechanism"]), recipient)
@@ -286,7 +295,8 @@ class Check:
         refused = str(step.seen.get("at", "")).startswith("AUTH")
         sign_in = self._sent.pop(recorder.target, None)
         if self.ledger and sign_in:
-            self.ledger.note(sign_in, Judged.UNKNOWN if refused else Judged.ACCEPTED, datetime.now(UTC))
+            came_of_it = Judged.UNKNOWN if refused else Judged.ACCEPTED
+            await self.ledger.tell(sign_in, came_of_it, datetime.now(UTC), asyncio.sleep)
         what = "was accepted" if step.ok else f"was not accepted (at {step.seen.get('at')})"
         said = f": {step.reply.line}" if step.reply else ""
         text = f"A test message to {recipient} {what}{said}. It took one more sign-in on a connection of its own."
@@ -298,7 +308,6 @@ class Check:
     def _watch(self, target: Target, step: Step) -> None:
         if step.stage is Stage.AUTH:
             self._remember(target, step)
-            self._answered[target].set()
         if self.on_step:
             self.on_step(target, step)
 
@@ -306,13 +315,13 @@ class Check:
         """Whose answers come first: SMTP's, unless it is insisted; one after another where accounts lock early."""
         order = list(Protocol)
         first = [each for each in self.targets if order.index(each.protocol) < order.index(target.protocol)]
-        if self._locks_early(target):
+        cloud = self._cloud_at(target)
+        if cloud and cloud.careful:
             return first
         return [] if self.insist else [each for each in first if each.protocol is Protocol.SMTP]
 
-    def _locks_early(self, target: Target) -> bool:
-        cloud = self.knowledge.clouds.get(cloud_of(target.host or "", self.knowledge) or "")
-        return bool(cloud and cloud.careful)
+    def _cloud_at(self, target: Target) -> Cloud | None:
+        return self.knowledge.clouds.get(cloud_of(target.host or "", self.knowledge) or "")
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
         """The one hook before a secret leaves this machine: None to go on, else why it is held back."""
@@ -320,46 +329,43 @@ class Check:
             await self._answered[first].wait()
         if attempt.target.protocol is not Protocol.SMTP and not self.insist and (reason := self._after_smtp()):
             return reason
-        return self._held_by_ledger(attempt)
+        return await self._held_by_ledger(attempt)
 
-    def _held_by_ledger(self, attempt: Attempt) -> str | None:
+    async def _held_by_ledger(self, attempt: Attempt) -> str | None:
         """Asks the ledger, and tells it what is about to be sent."""
         if self.ledger is None or self.credential is None:
             return None
+        import asyncio
+
         from .ledger import SignIn
 
-        target = attempt.target
-        host = target.host or ""
-        cloud = self.knowledge.clouds.get(cloud_of(host, self.knowledge) or "")
-        address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
-        sign_in = SignIn(
-            self.account.login or "",
-            host,
-            target.protocol,
-            self.credential.secret,
-            address=address,
-            cloud=cloud.id if cloud else None,
-            careful=self._locks_early(target),
-        )
+        sign_in = SignIn.of(attempt, self.credential, self._cloud_at(attempt.target))
         if sign_in.exempt:
             return None
-        held = self.ledger.held_back(sign_in, datetime.now(UTC), force=self.force, insist=self.insist)
+        now = datetime.now(UTC)
+        held = await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist)
         if held:
             return str(held)
-        self._sent[target] = sign_in
+        self._sent[attempt.target] = sign_in
         return None
 
     def _remember(self, target: Target, step: Step) -> None:
-        """Tells the ledger what came of a sign-in, before another one of this run asks it."""
+        """Tells the ledger what came of a sign-in; only then may another one of this run go on and ask it."""
         sign_in = self._sent.pop(target, None)
         if self.ledger is None or sign_in is None or step.fault is Fault.CANCELLED:
+            self._answered[target].set()
             return
+        import asyncio
+
         from .ledger import judged
 
         attempt = next(r.attempt for r in self.recorders if r.target is target)
         found = diagnose.diagnose([attempt], self.account, self.knowledge, self.as_of, self.facts, self.signs)[0]
         reply = step.reply.spoken.line if step.reply else ""
-        self.ledger.note(sign_in, judged(found), datetime.now(UTC), sign=found.sign or "", reply=reply)
+        now, sign = datetime.now(UTC), found.sign or ""
+        told = self.ledger.tell(sign_in, judged(found), now, asyncio.sleep, sign=sign, reply=reply)
+        note = self._notes[target] = asyncio.get_running_loop().create_task(told)
+        note.add_done_callback(lambda _: self._answered[target].set())
 
     def _after_smtp(self) -> str | None:
         for recorder in self.recorders:

@@ -8,12 +8,15 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from .model import Match, Protocol, Reply, Sign, Step
+from .model import Protocol, Reply, Sign, Step
 from .noun import dataclass
+from .plain import to_plain
+
+Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
@@ -32,7 +35,8 @@ _FOLD = {
 
 def squash(text: str) -> str:
     """The text as signs are compared: no white space, one case, plain quotes."""
-    return "".join(text.translate(_FOLD).split()).casefold()
+    text = text.replace("`", "'") if text.isascii() else text.translate(_FOLD)
+    return "".join(text.split()).casefold()
 
 
 class Weight(NamedTuple):
@@ -83,38 +87,54 @@ class _Said:
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run from `Knowledge.signs`, and not before the first question."""
+    """All signs, ready to be asked. Built once per run; nothing is made before the first question.
 
-    def __init__(self, signs: Iterable[Sign]) -> None:
-        self._given = signs
+    signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
+    A sign is asked for only when its words, or its codes where it has no words, were said.
+    """
+
+    def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
+        self.signs = signs
+        self._given = matches
 
     def make_ready(self) -> None:
-        """Does now what the first question would have to wait for: 10 ms."""
-        _ = self._texts, self._also
+        """Does now what the first question would wait for."""
+        _ = self._text_of, self._word_of, self._wordless
 
     @cached_property
-    def all(self) -> tuple[Sign, ...]:
-        """Every sign."""
-        return tuple(self._given)
+    def _matches(self) -> Mapping[str, Plain]:
+        return {name: to_plain(sign.match) for name, sign in self.signs.items()} if self._given is None else self._given
 
     @cached_property
-    def _texts(self) -> dict[str, tuple[str, ...]]:
-        return {sign.id: tuple(squash(text) for text in sign.match.text) for sign in self.all}
+    def _texts(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
 
     @cached_property
-    def _also(self) -> dict[str, tuple[str, ...]]:
-        return {sign.id: tuple(squash(text) for text in sign.match.also) for sign in self.all}
+    def _text_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((text, name) for name, texts in self._texts.items() for text in texts)
 
     @cached_property
-    def texts(self) -> tuple[tuple[str, Sign], ...]:
-        """Every squashed text that suffices alone, with its sign, longest first."""
-        pairs = [(text, sign) for sign in self.all for text in self._texts[sign.id] if len(text) >= ENOUGH]
-        return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+    def _word_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((word.casefold(), name) for word, name in self.words)
 
     @cached_property
-    def words(self) -> tuple[tuple[re.Pattern[str], Sign], ...]:
-        """Every whole word that suffices alone, as a pattern for text that is not squashed."""
-        return tuple((word_pattern(word), sign) for sign in self.all for word in sign.match.word)
+    def _wordless(self) -> tuple[str, ...]:
+        return tuple(name for name, match in self._matches.items() if not _has_words(match))
+
+    @cached_property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """Every squashed text that suffices alone, with its sign's id, longest first."""
+        return tuple(sorted((pair for pair in self._text_of if len(pair[0]) >= ENOUGH), key=lambda pair: -len(pair[0])))
+
+    @cached_property
+    def words(self) -> tuple[tuple[str, str], ...]:
+        """Every whole word that suffices alone, with its sign's id."""
+        return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
+
+    @cached_property
+    def spellings(self) -> tuple[str, ...]:
+        """Every text as it is written in the handbook."""
+        return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
     def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
@@ -126,55 +146,64 @@ class Signs:
         for each in replies:
             if hits := self.of_reply(each, protocol, step):
                 return hits
-        said = _Said(Reply())
-        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+        return self._hits(_Said(Reply()), protocol, step)
 
     def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
         """The signs that this one reply (not its inner one) says, most specific first."""
-        protocol = protocol or reply.protocol
-        said = _Said(reply)
-        return self._ranked(self._weigh(sign, said, protocol, step) for sign in self.all)
+        return self._hits(_Said(reply), protocol or reply.protocol, step)
 
-    def _ranked(self, hits: Iterator[Hit | None]) -> tuple[Hit, ...]:
-        return tuple(sorted((hit for hit in hits if hit), key=lambda hit: hit.weight, reverse=True))
+    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> tuple[Hit, ...]:
+        weights = ((name, self._weight(name, said, step)) for name in self._candidates(said))
+        signs = ((self.signs[name], weight) for name, weight in weights if weight is not None)
+        hits = (Hit(sign, weight) for sign, weight in signs if protocol in (None, sign.protocol) or not sign.protocol)
+        return tuple(sorted(hits, key=lambda hit: hit.weight, reverse=True))
 
-    def _weigh(self, sign: Sign, said: _Said, protocol: Protocol | None, step: Step | None) -> Hit | None:
-        match, reply = sign.match, said.reply
-        if sign.protocol and protocol and sign.protocol is not protocol:
+    def _candidates(self, said: _Said) -> Iterable[str]:
+        """The ids, in order, of the signs whose words were said, and of those that have none."""
+        spoken = {name for text, name in self._text_of if text in said.squashed}
+        spoken.update(name for word, name in self._word_of if word in said.folded)
+        spoken.update(self._wordless)
+        return (name for name in self._matches if name in spoken)
+
+    def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
+        """How specifically the sign is said, whatever the protocol; None where it is not."""
+        match, reply = self._matches[name], said.reply
+        stages = match.get("stage", ())
+        if stages and (step is None or step.stage not in stages):
             return None
-        if match.stage and (step is None or step.stage not in match.stage):
-            return None
-        if match.fault:
-            if step is None or step.fault not in match.fault:
+        if faults := match.get("fault"):
+            if step is None or step.fault not in faults:
                 return None
-            return Hit(sign, Weight(self._length(sign, said), 0, 0, 1, int(bool(match.stage))))
-        text = self._length(sign, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.enhanced))
-        status = int(bool(reply.status) and code_fits(reply.status, match.status))
-        if not self._fits(match, reply, text, enhanced, status):
+            return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
+        text = self._length(name, said)
+        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
+        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        if not _fits(match, text, enhanced, status):
             return None
-        return Hit(sign, Weight(text, enhanced, status, 0, int(bool(match.stage))))
+        return Weight(text, enhanced, status, 0, int(bool(stages)))
 
-    def _fits(self, match: Match, reply: Reply, text: int, enhanced: int, status: int) -> bool:
-        if match.text or match.word:
-            if not text:
-                return False
-            return text >= ENOUGH or bool(match.word) or bool(enhanced or status)
-        if match.enhanced and not enhanced:
-            return False
-        if match.status and not status:
-            return False
-        return bool(match.enhanced or match.status)
-
-    def _length(self, sign: Sign, said: _Said) -> int:
+    def _length(self, name: str, said: _Said) -> int:
         """How many squashed characters of the sign's text the reply holds (0: not said)."""
-        match = sign.match
-        if not (match.text or match.word):
+        match = self._matches[name]
+        if not _has_words(match) or any(squash(also) not in said.squashed for also in match.get("also", ())):
             return 0
-        if any(also not in said.squashed for also in self._also[sign.id]):
-            return 0
-        best = max((len(text) for text in self._texts[sign.id] if text in said.squashed), default=0)
-        return max(best, max((len(word) for word in match.word if has_word(said.folded, word)), default=0))
+        lengths = [len(text) for text in self._texts[name] if text in said.squashed]
+        return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+
+
+def _has_words(match: Plain) -> bool:
+    return bool(match.get("text") or match.get("word"))
+
+
+def _fits(match: Plain, text: int, enhanced: int, status: int) -> bool:
+    """text: how much of its words was said; enhanced, status: was one of its codes?"""
+    if _has_words(match):
+        return bool(text) and (text >= ENOUGH or bool(match.get("word")) or bool(enhanced or status))
+    if match.get("enhanced") and not enhanced:
+        return False
+    if match.get("status") and not status:
+        return False
+    return bool(match.get("enhanced") or match.get("status"))
 
 
 def has_word(text: str, word: str) -> bool:

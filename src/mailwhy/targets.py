@@ -73,9 +73,3 @@ def parse_server(text: str) -> Target:
 def of_cloud(cloud: Cloud, protocols: Iterable[Protocol] = tuple(Protocol)) -> tuple[Target, ...]:
     """The cloud's own servers, in the order of `protocols`; a protocol that the cloud has not got is left out."""
     return tuple(parse_server(f"{p}={cloud.hosts[p]}") for p in protocols if p in cloud.hosts)
-
-
-def written(target: Target) -> str:
-    """The target as a user would write it."""
-    host = f"[{target.host}]" if target.host and ":" in target.host else target.host or "?"
-    return f"{target.protocol}={host}:{target.port or '?'}/{target.tls or '?'}"

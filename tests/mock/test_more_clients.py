@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import ssl
 import subprocess
 import textwrap
@@ -16,7 +15,7 @@ import aioimaplib
 import aiosmtplib
 import pexpect
 import pytest
-from needs import need, program
+from needs import node_modules, program
 
 from mailwhy.mock.threaded import Running
 
@@ -24,7 +23,6 @@ GOOD = "works@before-retirement.test"  # here passwords still open IMAP and POP
 OFF = "smtp-off@contoso.test"
 SECRET = "abcdefghijklmnop"
 TEXT = f"From: {GOOD}\r\nTo: {GOOD}\r\nSubject: hello\r\n\r\n.one dot\r\nlast\r\n"
-LIBRARIES = Path(__file__).parents[2] / ".cache" / "npm"
 
 
 def context(exchange: Running) -> ssl.SSLContext:
@@ -96,9 +94,7 @@ async def test_aioimaplib_reads_and_is_refused(exchange_online: Running) -> None
 
 def node(exchange: Running, script: str) -> Any:
     """What the script prints, as JSON. `it` holds where everything is."""
-    if not shutil.which("node"):
-        pytest.skip("Node is not installed")  # also in CI: who has no Node needs none of its libraries
-    need("" if (LIBRARIES / ".installed").exists() else "tests/real/install-node-clients.sh has not been run")
+    modules = node_modules()
     smtp, imap = exchange.address("smtp"), exchange.address("imap")
     it = {"host": smtp.host, "smtp": smtp.port, "imap": imap.port, "good": GOOD, "off": OFF, "pass": SECRET}
     code = f"""
@@ -108,7 +104,7 @@ def node(exchange: Running, script: str) -> Any:
     """
     done = subprocess.run(
         ["node", "-e", textwrap.dedent(code)],
-        env={**os.environ, "NODE_PATH": str(LIBRARIES / "node_modules")},
+        env={**os.environ, "NODE_PATH": str(modules)},
         capture_output=True,
         timeout=50,
         check=False,

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -32,9 +33,10 @@ from mailwhy.mock import dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail
 from mailwhy.mock.certs import shared
 from mailwhy.mock.lines import check_line, curl_lines, python_line, ready, swaks_line
 from mailwhy.mock.replay import BadRecordingError, from_text, read
-from mailwhy.mock.servers import Servers, serve
+from mailwhy.mock.servers import Address, Servers, serve
 from mailwhy.mock.settings import names
 from mailwhy.mock.threaded import Running
+from mailwhy.model import Protocol, Tls
 
 ASSUMED = [each.ASSUMED for each in (dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail)]
 
@@ -314,6 +316,14 @@ def run_line(line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", line], capture_output=True, text=True, timeout=50, check=False, env={**os.environ, "PATH": path}
     )
+
+
+def test_lines_for_a_mock_on_ipv6() -> None:
+    where = {p: Address(Protocol(p), "::1", 2000 + n, Tls.STARTTLS, "t") for n, p in enumerate(("smtp", "imap", "pop"))}
+    servers = SimpleNamespace(ca_file="ca.pem", front_of=lambda login: "t", address=lambda p, tls, front: where[p])
+    smtp, imap, pop = curl_lines(cast("Servers", servers), "works@contoso.test", "x")
+    assert (" smtp://[::1]:2000/" in smtp, " imaps://[::1]:2001/" in imap, " pop3s://[::1]:2002/" in pop) == (True,) * 3
+    assert str(where["imap"]) == "imap=[::1]:2001/starttls"
 
 
 async def test_lines_for_other_mailboxes() -> None:

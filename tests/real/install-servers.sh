@@ -8,7 +8,7 @@
 set -euo pipefail
 
 servers=(dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond postfix libsasl2-modules)
-programs=(swaks msmtp fetchmail isync mutt curl jq)
+programs=(swaks msmtp fetchmail isync mutt curl jq php-cli libphp-phpmailer)
 optional=(chromium)   # renders the HTML report in one test; not every distribution has it under this name
 policy=/usr/sbin/policy-rc.d
 

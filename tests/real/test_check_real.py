@@ -19,7 +19,6 @@ from real.postfix import Postfix
 from real.process import Server
 
 from mailwhy.model import Exit, Protocol, Target, Tls
-from mailwhy.targets import written
 
 pytestmark = pytest.mark.real
 
@@ -44,7 +43,7 @@ def run(servers: list[Target], ca_file: Path, login: str, secret: str, *more: st
     """The real command. Whatever happens, it must not show the secret, nor a traceback."""
     words = [sys.executable, "-m", "mailwhy", "check", login, "--password-stdin", "--ca-file", str(ca_file)]
     for target in servers:
-        words += ["--server", written(target)]
+        words += ["--server", f"{target.protocol}={target.host}:{target.port}/{target.tls}"]
     done = subprocess.run([*words, *more], input=secret + "\n", capture_output=True, text=True, timeout=50, check=False)
     for form in forms(login, secret):
         assert form not in done.stdout + done.stderr, shlex.join(words)

@@ -15,7 +15,8 @@ from real.dovecot import STRICT, Dovecot
 from real.postfix import Postfix
 from real.process import Server
 
-from mailwhy.model import Account, Attempt, Credential, Fault, Kind, Protocol, Secret, Stage, Target, Tls, to_plain
+from mailwhy.model import Account, Attempt, Credential, Fault, Kind, Protocol, Secret, Stage, Target, Tls
+from mailwhy.plain import to_plain
 from mailwhy.probe import Timeouts, Way, probe
 
 pytestmark = pytest.mark.real

@@ -10,15 +10,29 @@ import asyncio
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from needs import need
 from real import postfix
+from real.apps import (
+    CURL_SMTP,
+    LOGIN,
+    Command,
+    Stand,
+    curl,
+    fetchmail,
+    mbsync,
+    msmtp,
+    nodemailer,
+    php_mail,
+    phpmailer,
+    python,
+    swaks,
+)
 from real.process import is_root
 
 from mailwhy import mock
@@ -27,12 +41,13 @@ from mailwhy.mock.certs import Certificates, shared
 from mailwhy.model import Protocol, Stage, Target, Tls
 from mailwhy.net import Way
 from mailwhy.relay import Relay, Seen, Settings
+from mailwhy.relay.notes import dialogue
 from mailwhy.relay.serve import Observer
-from mailwhy.run import judge
+from mailwhy.run import explain, judge
 
 pytestmark = pytest.mark.real
 
-LOGIN = "works@contoso.test"
+OLDER = "works@before-retirement.test"
 OLD_TLS = """openssl_conf = all
 [all]
 ssl_conf = ssl
@@ -42,99 +57,6 @@ system_default = defaults
 MinProtocol = TLSv1
 CipherString = DEFAULT:@SECLEVEL=0
 """
-
-
-@dataclass
-class Stand:
-    """What a case needs to write its app's settings."""
-
-    port: int
-    ca: Path
-    home: Path
-    secret: str
-    login: str = LOGIN
-
-
-Command = Callable[[Stand], Sequence[str]]
-
-
-def swaks(*more: str, tls: str = "--tls", auth: str = "LOGIN", sender: str = LOGIN) -> Command:
-    def made(at: Stand) -> list[str]:
-        sign_in = ["--auth", auth, "--auth-user", at.login, "--auth-password", at.secret] if auth else []
-        opening = ["swaks", "--server", f"127.0.0.1:{at.port}", "--helo", "app.contoso.test", "--timeout", "10"]
-        return [*opening, "--from", sender, "--to", "b@example.net", *([tls] if tls else []), *sign_in, *more]
-
-    return made
-
-
-def msmtp(*settings: str, sender: str = LOGIN) -> Command:
-    def made(at: Stand) -> list[str]:
-        lines = {
-            "host": "localhost",
-            "port": str(at.port),
-            "from": sender,
-            "domain": "app.contoso.test",
-            "auth": "login",
-            "user": at.login,
-            "password": at.secret,
-            "tls": "on",
-            "tls_starttls": "on",
-            "tls_trust_file": str(at.ca),
-            "timeout": "10",
-            **dict(line.split(" ", 1) for line in settings),
-        }
-        file = at.home / "msmtprc"
-        file.write_text("account default\n" + "".join(f"{key} {value}\n" for key, value in lines.items() if value))
-        file.chmod(0o600)
-        return ["msmtp", "-C", str(file), "b@example.net"]
-
-    return made
-
-
-def python(script: str) -> Command:
-    """The standard library, as scripts use it."""
-
-    def made(at: Stand) -> list[str]:
-        opening = "import imaplib, poplib, smtplib, ssl\ncontext = ssl.create_default_context(cafile=ca)\n"
-        given = {"port": at.port, "ca": str(at.ca), "login": at.login, "secret": at.secret}
-        return [sys.executable, "-c", "".join(f"{k} = {v!r}\n" for k, v in given.items()) + opening + script]
-
-    return made
-
-
-def curl(url: str, *more: str) -> Command:
-    def made(at: Stand) -> list[str]:
-        where = url.format(port=at.port)
-        return ["curl", "-sS", "-m", "15", where, "--cacert", str(at.ca), "-u", f"{at.login}:{at.secret}", *more]
-
-    return made
-
-
-CURL_SMTP = ("--mail-from", LOGIN, "--mail-rcpt", "b@example.net", "--upload-file", "/dev/null")
-
-
-def fetchmail(protocol: str) -> Command:
-    def made(at: Stand) -> list[str]:
-        file = at.home / "fetchmailrc"
-        file.write_text(
-            f"poll localhost protocol {protocol} port {at.port} user '{at.login}' password '{at.secret}' "
-            f"ssl sslcertck sslcertfile '{at.ca}'\n"
-        )
-        file.chmod(0o600)
-        return ["fetchmail", "-f", str(file), "--check", "--nodetach", "--idfile", str(at.home / "ids")]
-
-    return made
-
-
-def mbsync(at: Stand) -> list[str]:
-    file = at.home / "mbsyncrc"
-    (at.home / "mail").mkdir()
-    file.write_text(
-        f'IMAPAccount a\nHost localhost\nPort {at.port}\nUser {at.login}\nPass "{at.secret}"\nSSLType IMAPS\n'
-        f"CertificateFile {at.ca}\nAuthMechs LOGIN\n\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath {at.home}/mail/\n"
-        f"Inbox {at.home}/mail/inbox\n\nChannel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\n"
-    )
-    return ["mbsync", "-c", str(file), "--list", "c"]
 
 
 @dataclass(frozen=True)
@@ -151,8 +73,24 @@ class Case:
     secret: str | None = None
     old_tls: bool = False
     delay: float = 0.0
+    day: str = "2026-11-22"
+    closed: str = ""  # a setting of the organization that the case switches on
 
 
+def reading(
+    name: str,
+    command: Command,
+    cause: str = "",
+    habit: str = "",
+    tls: Tls = Tls.IMPLICIT,
+    protocol: Protocol = Protocol.IMAP,
+) -> Case:
+    """An app that reads mail, when passwords still opened IMAP and POP."""
+    return Case(f"{name}, in 2021", command, cause, habit, tls, protocol, OLDER, day="2021-06-01")
+
+
+NO_TLS, WRONG_MODE = "client.starttls_required", "client.wrong_port_or_tls_mode"
+CLEAR = "sslproto ''"  # fetchmail's way to say: no STARTTLS
 SMTPLIB = "client = smtplib.SMTP('localhost', port, 'app.contoso.test', timeout={limit})\n"
 CASES = [
     Case("swaks that is well", swaks(), ""),
@@ -162,7 +100,13 @@ CASES = [
     Case(
         "swaks, TLS at once on 587", swaks(tls="--tls-on-connect"), "client.wrong_port_or_tls_mode", "tls_on_clear_port"
     ),
-    Case("swaks, STARTTLS on 465", swaks(), "client.wrong_port_or_tls_mode", "clear_on_tls_port", Tls.IMPLICIT),
+    Case(
+        "swaks, STARTTLS on 465",
+        swaks("--timeout", "2"),
+        "client.wrong_port_or_tls_mode",
+        "clear_on_tls_port",
+        Tls.IMPLICIT,
+    ),
     Case("swaks, CRAM-MD5", swaks(auth="CRAM-MD5"), "client.no_auth_attempted", "no_auth"),
     Case("swaks, TLS 1.1", swaks("--tls-protocol", "tlsv1_1"), "client.tls_too_old", "tls_old", old_tls=True),
     Case(
@@ -247,6 +191,136 @@ CASES = [
         "several_sign_ins",
         secret="not-the-right-one",
     ),
+    Case("nodemailer that is well", nodemailer(), ""),
+    Case("nodemailer without auth", nodemailer({"auth": None}), "client.no_auth_attempted", "no_auth"),
+    Case("nodemailer, ignoreTLS", nodemailer({"ignoreTLS": True}), "client.starttls_required", "no_starttls"),
+    Case(
+        "nodemailer, secure: true on 587",
+        nodemailer({"secure": True}),
+        "client.wrong_port_or_tls_mode",
+        "tls_on_clear_port",
+    ),
+    Case(
+        "nodemailer, secure: false on 465",
+        nodemailer({"greetingTimeout": 2000}),
+        "client.wrong_port_or_tls_mode",
+        "clear_on_tls_port",
+        Tls.IMPLICIT,
+    ),
+    Case(
+        "nodemailer, authMethod PLAIN",
+        nodemailer({"authMethod": "PLAIN"}),
+        "client.unsupported_mechanism",
+        "mechanism_not_offered",
+    ),
+    Case("nodemailer, another From", nodemailer(sender="scan@contoso.test"), "sender.send_as_denied", "from_differs"),
+    Case("nodemailer, wrong password", nodemailer(), "credentials.wrong", secret="not-the-right-one"),
+    Case(
+        "nodemailer that tries again",
+        nodemailer(times=3),
+        "credentials.wrong",
+        "several_sign_ins",
+        secret="not-the-right-one",
+    ),
+    Case(
+        "nodemailer that does not wait",
+        nodemailer({"socketTimeout": 700}),
+        "credentials.wrong",
+        "gave_up",
+        secret="not-the-right-one",
+        delay=2.0,
+    ),
+    Case(
+        "nodemailer without the authority",
+        nodemailer(trusting=False),
+        "client.ca_store_missing",
+        "rejects_certificate",
+    ),
+    Case("nodemailer, SMTP AUTH off", nodemailer(), "mailbox.smtp_auth_disabled", login="smtp-off@contoso.test"),
+    Case(
+        "nodemailer, SMTP AUTH off for all",
+        nodemailer(),
+        "org.smtp_auth_disabled",
+        closed="org.smtp_client_authentication_disabled",
+    ),
+    Case("PHPMailer that is well", phpmailer(), ""),
+    Case("PHPMailer, SMTPAuth off", phpmailer({"SMTPAuth": False}), "client.no_auth_attempted", "no_auth"),
+    Case(
+        "PHPMailer, SMTPAutoTLS off",
+        phpmailer({"SMTPSecure": "", "SMTPAutoTLS": False}),
+        "client.starttls_required",
+        "no_starttls",
+    ),
+    Case("PHPMailer, only SMTPAutoTLS", phpmailer({"SMTPSecure": ""}), ""),
+    Case(
+        "PHPMailer, ssl on 587",
+        phpmailer({"SMTPSecure": "ssl"}),
+        "client.wrong_port_or_tls_mode",
+        "tls_on_clear_port",
+    ),
+    Case(
+        "PHPMailer, tls on 465",
+        phpmailer(seconds=2),
+        "client.wrong_port_or_tls_mode",
+        "clear_on_tls_port",
+        Tls.IMPLICIT,
+    ),
+    Case("PHPMailer, AuthType PLAIN, which it then does not use", phpmailer({"AuthType": "PLAIN"}), ""),
+    Case("PHPMailer, another From", phpmailer(sender="scan@contoso.test"), "sender.send_as_denied", "from_differs"),
+    Case("PHPMailer, wrong password", phpmailer(), "credentials.wrong", secret="not-the-right-one"),
+    Case(
+        "PHPMailer that tries again",
+        phpmailer(times=3),
+        "credentials.wrong",
+        "several_sign_ins",
+        secret="not-the-right-one",
+    ),
+    Case(
+        "PHPMailer that does not wait",
+        phpmailer(seconds=1),
+        "credentials.wrong",
+        "gave_up",
+        secret="not-the-right-one",
+        delay=4.0,
+    ),
+    Case(
+        "PHPMailer without the authority",
+        phpmailer(trusting=False),
+        "client.ca_store_missing",
+        "rejects_certificate",
+    ),
+    Case("PHPMailer, a broken name", phpmailer({"Helo": "MacBook.."}), "client.protocol_error", "odd_name"),
+    Case("PHPMailer, SMTP AUTH off", phpmailer(), "mailbox.smtp_auth_disabled", login="smtp-off@contoso.test"),
+    Case(
+        "PHPMailer, SMTP AUTH off for all",
+        phpmailer(),
+        "org.smtp_auth_disabled",
+        closed="org.smtp_client_authentication_disabled",
+    ),
+    Case("PHPMailer, Security Defaults", phpmailer(), "org.security_defaults", closed="org.security_defaults"),
+    Case("mail() of PHP that is well", php_mail(), ""),
+    Case("mail() of PHP, auth off", php_mail("auth off"), "client.no_auth_attempted", "no_auth"),
+    Case(
+        "mail() of PHP, tls off",
+        php_mail("tls off", "tls_starttls ", "tls_trust_file "),
+        "client.starttls_required",
+        "no_starttls",
+    ),
+    Case(
+        "mail() of PHP, tls_starttls off",
+        php_mail("tls_starttls off"),
+        "client.wrong_port_or_tls_mode",
+        "tls_on_clear_port",
+    ),
+    Case("mail() of PHP, another From", php_mail(sender="scan@contoso.test"), "sender.send_as_denied", "from_differs"),
+    Case("mail() of PHP, wrong password", php_mail(), "credentials.wrong", secret="not-the-right-one"),
+    Case("mail() of PHP, SMTP AUTH off", php_mail(), "mailbox.smtp_auth_disabled", login="smtp-off@contoso.test"),
+    Case(
+        "mail() of PHP, SMTP AUTH off for all",
+        php_mail(),
+        "org.smtp_auth_disabled",
+        closed="org.smtp_client_authentication_disabled",
+    ),
     Case("curl that is well", curl("smtp://localhost:{port}/app.contoso.test", "--ssl-reqd", *CURL_SMTP), ""),
     Case(
         "curl, AUTH=PLAIN",
@@ -265,7 +339,18 @@ CASES = [
     Case("curl, POP", curl("pop3s://localhost:{port}/"), "service.basic_auth_retired", "", Tls.IMPLICIT, Protocol.POP),
     Case("fetchmail, IMAP", fetchmail("imap"), "service.basic_auth_retired", "", Tls.IMPLICIT, Protocol.IMAP),
     Case("fetchmail, POP", fetchmail("pop3"), "service.basic_auth_retired", "", Tls.IMPLICIT, Protocol.POP),
-    Case("mbsync", mbsync, "service.basic_auth_retired", "", Tls.IMPLICIT, Protocol.IMAP),
+    Case("mbsync", mbsync(), "service.basic_auth_retired", "", Tls.IMPLICIT, Protocol.IMAP),
+    reading("fetchmail, IMAP", fetchmail("imap")),
+    reading("fetchmail, POP", fetchmail("pop3"), protocol=Protocol.POP),
+    reading("fetchmail, STARTTLS", fetchmail("imap", "sslproto TLS1.2+ sslcertck"), tls=Tls.STARTTLS),
+    reading("fetchmail, no TLS on 143", fetchmail("imap", CLEAR), NO_TLS, "no_starttls", Tls.STARTTLS),
+    reading("fetchmail, no TLS on 110", fetchmail("pop3", CLEAR), NO_TLS, "no_starttls", Tls.STARTTLS, Protocol.POP),
+    reading("fetchmail, TLS at once on 143", fetchmail("imap"), WRONG_MODE, "tls_on_clear_port", Tls.STARTTLS),
+    reading("fetchmail, no TLS on 993", fetchmail("imap", CLEAR), WRONG_MODE, "clear_on_tls_port"),
+    reading("mbsync", mbsync()),
+    reading("mbsync, STARTTLS", mbsync("STARTTLS"), tls=Tls.STARTTLS),
+    reading("mbsync, no TLS on 143", mbsync("None"), NO_TLS, "no_starttls", Tls.STARTTLS),
+    reading("mbsync without the authority", mbsync(trusting=False), "client.ca_store_missing", "rejects_certificate"),
 ]
 
 
@@ -295,7 +380,8 @@ async def laid(case: Case) -> AsyncIterator[Table]:
         context = made.context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     async with mock.serve(delay=case.delay) as servers:
-        where = Tls.STARTTLS if case.protocol is Protocol.SMTP else Tls.IMPLICIT
+        begins_clear = case.protocol is Protocol.SMTP or case.app_tls is Tls.STARTTLS
+        where = Tls.STARTTLS if begins_clear else Tls.IMPLICIT
         at = servers.address(case.protocol, where)
         settings = Settings(
             Target(at.protocol, at.host, at.port, at.tls), case.app_tls, context, way=Way(ca_file=str(servers.ca_file))
@@ -304,7 +390,7 @@ async def laid(case: Case) -> AsyncIterator[Table]:
             yield Table(servers, relay, over)
 
 
-async def ran(command: Sequence[str], home: Path, old_tls: bool = False) -> str:
+async def ran(command: Sequence[str], home: Path, old_tls: bool = False, stdin: bytes = Stand.stdin) -> str:
     """What the app printed; only for the report of a failed test."""
     environment = {**os.environ, "HOME": str(home), "FETCHMAILHOME": str(home)}
     if old_tls:
@@ -320,7 +406,7 @@ async def ran(command: Sequence[str], home: Path, old_tls: bool = False) -> str:
     )
     try:
         async with asyncio.timeout(40):
-            out, _ = await process.communicate(b"From: works@contoso.test\n\nhello\n")
+            out, _ = await process.communicate(stdin)
     finally:
         if process.returncode is None:
             process.kill()
@@ -328,8 +414,12 @@ async def ran(command: Sequence[str], home: Path, old_tls: bool = False) -> str:
     return out.decode(errors="replace")
 
 
-def judged(seen: Seen) -> list[str]:
-    outcome = judge("relay", [seen.attempt], seen.account, as_of="2026-11-22")
+def judged(seen: Seen, day: str = "2026-11-22") -> list[str]:
+    """The causes, most likely first; the same for the session, and for who has only its recording."""
+    outcome = judge("relay", [seen.attempt], seen.account, as_of=day)
+    again = explain(dialogue(seen), as_of=day)
+    assert [each.verdict for each in again.diagnoses] == [each.verdict for each in outcome.diagnoses], dialogue(seen)
+    assert again.findings == outcome.findings, dialogue(seen)
     return [finding.cause for finding in outcome.findings]
 
 
@@ -337,16 +427,19 @@ def judged(seen: Seen) -> list[str]:
 async def test_each_is_named_rightly(case: Case, tmp_path: Path) -> None:
     async with laid(case) as table:
         secret = case.secret or table.servers.secret_of(case.login)
+        if case.closed:
+            table.servers.world.change(case.login.rpartition("@")[2], case.closed, True)
         stand = Stand(table.relay.port, table.servers.ca_file, tmp_path, secret, case.login)
         command = case.command(stand)
         need("" if shutil.which(command[0]) else f"not installed: {command[0]} (make servers)")
-        said = await ran(command, tmp_path, case.old_tls)
+        said = await ran(command, tmp_path, case.old_tls, stand.stdin)
+        print(said, table.relay.port, table.relay._tasks, table.relay._number)
         seen = await table.last()
     told = f"{said}\n{seen.dialogue}\n{sorted(seen.attempt.facts)}"
-    assert (judged(seen) or [""])[0] == case.cause, told
+    assert (judged(seen, case.day) or [""])[0] == case.cause, told
     assert not case.habit or f"app.{case.habit}" in seen.attempt.facts, told
     assert secret not in str(seen.dialogue) + str(seen.attempt)
-    if not case.cause and case.protocol is Protocol.SMTP:
+    if not case.cause:
         assert seen.attempt.ok(Stage.AUTH), told
 
 

@@ -64,13 +64,11 @@ def default_map(
 
 
 def _value(config: Config, ctx: click.Context, option: click.Option, key: str, setting: Setting) -> Any:
-    """The value, in the form in which click takes a default; None for a switch that is not set."""
+    """The value, in the form in which click takes a default."""
     value, where = setting.value, f"{config.path}: {setting.where}: {key}"
     if option.is_flag:
         if not isinstance(value, bool):
             raise ConfigError(f"{where}: write true or false")
-        if not option.is_bool_flag:
-            return option.flag_value if value else None
         return value
     if option.multiple:
         value = value if isinstance(value, list) else [value]

@@ -6,11 +6,14 @@ import ipaddress
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ._output import Output, print_text
+
+if TYPE_CHECKING:
+    from ..report.live import Live
 
 F = TypeVar("F", bound=Callable[..., Any])
 WHERE = re.compile(r"(?:\[([^\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?|([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)")
@@ -49,6 +52,13 @@ def place_options(function: F) -> F:
 def output_of(color: str) -> Output:
     """Where text goes, in the width and colour of standard output."""
     return Output(color={"auto": None, "always": True, "never": False}[color])
+
+
+def live(format_: str, color: str) -> Live:
+    """Progress on standard error, where that is a terminal and text was asked for."""
+    progress = output_of(color).live()
+    progress.on = progress.on and format_ == "human"
+    return progress
 
 
 def say(text: str) -> None:

@@ -9,7 +9,8 @@ import click
 
 from .. import diagnose
 from ..batch.results import records
-from ..model import Exit, JsonValue, Knowledge, Notice, Outcome, Verdict, from_plain
+from ..model import Exit, JsonValue, Knowledge, Notice, Outcome, Verdict
+from ..plain import from_plain
 from ..record import attempts_of
 from ..report import MANY, Options, render_many
 from ..signs import Signs
@@ -30,7 +31,7 @@ def write_documents(
     """All results so far as one document a file, in the order of the list. Raises UsageError."""
     if not files:
         return
-    signs = Signs(knowledge.signs.values())
+    signs = Signs(knowledge.signs)
     found = sorted(records(results), key=lambda record: int(record["row"]))
     for path, format_ in files:
         outcomes = (again(record, knowledge, signs) for record in found)

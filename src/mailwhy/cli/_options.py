@@ -115,6 +115,14 @@ def helo(text: str) -> str:
     return text
 
 
+def family_options(function: F) -> F:
+    """`--ipv4` and `--ipv6`, which exclude each other; `_where.family_of` reads them."""
+    for version in "64":
+        name, text = f"ipv{version}", f"Connect over IPv{version} only."
+        function = click.option(f"--{name}", f"-{version}", name, is_flag=True, help=text)(function)
+    return function
+
+
 def seconds(least: float, most: float) -> Callable[[str], float]:
     """A number of seconds in this range. (click's own FloatRange takes nan.)"""
 

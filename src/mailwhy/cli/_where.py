@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ..facts import cloud_of as cloud_at
 from ..facts import consumer_cloud
 from ..model import Account, Knowledge, Protocol, Target
 from ..targets import BadServerError, of_cloud, parse_server
@@ -56,8 +58,38 @@ def targets_of(
     return found
 
 
+def refuse_bare_login(login: str, targets: tuple[Target, ...], knowledge: Knowledge) -> None:
+    """A name without @domain is no sign-in name at Microsoft's own servers: that is said instead of tried.
+
+    Servers of other makers, and Exchange Server, may well take one. Raises BadParameter. Sources: those of the page
+    credentials.username_not_upn.
+    """
+    if "@" not in login and (host := next((t.host for t in targets if cloud_at(t.host or "", knowledge)), None)):
+        raise click.BadParameter(
+            f"{login!r} has no @domain, and {host} signs in by the full sign-in name (the UPN, user@contoso.com); "
+            "nothing was sent. `mailwhy causes credentials.username_not_upn` says how to find it; a server of your "
+            "own that takes bare names is named with --server."
+        )
+
+
+# The strongest first: a switch that was typed overrules its opposite from a variable or the file
+SOURCES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def family_of(given: Mapping[str, Any]) -> str | None:
+    """`ipv4`, `ipv6` or None (both), from --ipv4 and --ipv6. Raises UsageError where both are given in one place."""
+    chosen = [name for name in ("ipv4", "ipv6") if given.get(name)]
+    if len(chosen) < 2:
+        return chosen[0] if chosen else None
+    ctx = click.get_current_context()
+    ranks = [SOURCES.index(ctx.get_parameter_source(name) or SOURCES[0]) for name in chosen]
+    if len(set(ranks)) < 2:
+        raise click.UsageError("--ipv4 and --ipv6 exclude each other: give one of them, or neither to try both.", ctx)
+    return chosen[ranks.index(min(ranks))]
+
+
 def way_of(given: Mapping[str, Any]) -> Way:
-    """How to get there, from the options --connect-to, --ipv4, --source, --ca-file, --ehlo and --timeout."""
+    """How to get there: --connect-to, --ipv4, --ipv6, --source, --ca-file, --ehlo, --timeout. Raises UsageError."""
     import socket
 
     from ..way import Timeouts, Way
@@ -65,7 +97,7 @@ def way_of(given: Mapping[str, Any]) -> Way:
     families = {None: 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
     changes: dict[str, Any] = {
         "connect_to": dict(given["connect_to"]),
-        "family": families[given.get("family")],
+        "family": families[family_of(given)],
         "source": given.get("source"),
         "ca_file": given["ca_file"],
     }

@@ -31,7 +31,7 @@ from ._options import as_of_option, ca_file, complete_cloud, complete_protocols,
 from ._output import Output, refuse_existing, write_file
 from ._secret import no_more_arguments
 from ._signals import end_like_ctrl_c
-from ._where import cloud_of, detour, server, targets_of, way_of
+from ._where import cloud_of, detour, refuse_bare_login, server, targets_of, way_of
 
 if TYPE_CHECKING:
     from ..probe import Way
@@ -161,7 +161,7 @@ class Plan:
     def wrong(self, row: Row) -> str | None:
         """What is against a row, before anything is sent."""
         try:
-            self.targets(row)
+            refuse_bare_login(row.login, self.targets(row), self.knowledge)
         except (click.BadParameter, BadServerError) as why:
             return str(getattr(why, "message", why))
         if not row.source[0] and not self.sources:

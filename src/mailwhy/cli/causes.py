@@ -13,7 +13,7 @@ import click
 from ..knowledge import handbook, load
 from ..model import Cause, Exit, Knowledge
 from ..report import page
-from ..signs import Signs, squash
+from ..signs import Signs, squash, word_pattern
 from ._options import HINTS, complete_cause
 
 # first part of the id -> heading; the order is the order of the list
@@ -108,12 +108,12 @@ def found(search: str, pages: Mapping[str, Cause], knowledge: Knowledge) -> list
 def _by_sign(search: str, knowledge: Knowledge) -> Iterable[str]:
     """The causes of every sign whose example holds the text, or whose words stand in the text."""
     wanted = squash(search)
-    signs = Signs(knowledge.signs.values())
-    spoken = [sign for text, sign in signs.texts if text in wanted]
-    spoken += [sign for pattern, sign in signs.words if pattern.search(search)]
+    signs = Signs(knowledge.signs)
+    spoken = [name for text, name in signs.texts if text in wanted]
+    spoken += [name for word, name in signs.words if word_pattern(word).search(search)]
     if len(wanted) > 3:
-        spoken += [sign for sign in signs.all if wanted in squash(sign.example)]
-    return [meaning.cause for sign in spoken for meaning in sign.means]
+        spoken += [name for name, sign in knowledge.signs.items() if wanted in squash(sign.example)]
+    return [meaning.cause for name in spoken for meaning in knowledge.signs[name].means]
 
 
 def _page(cause: Cause, format_: str) -> str:

@@ -22,6 +22,7 @@ from ._options import (
     complete_protocols,
     duration,
     facts_option,
+    family_options,
     helo,
     kind_option,
     one_line,
@@ -32,7 +33,7 @@ from ._options import (
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
 from ._signals import end_like_ctrl_c
-from ._where import cloud_of, detour, server, targets_of, under_way, way_of
+from ._where import cloud_of, detour, refuse_bare_login, server, targets_of, under_way, way_of
 
 if TYPE_CHECKING:
     from ..run import Check
@@ -81,8 +82,7 @@ SOONEST = 30.0  # seconds between two checks of --until-pass: settings act withi
     help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
 )
 @click.option("--ca-file", "--cacert", type=ca_text, metavar="FILE", help="Trust this CA (PEM).")
-@click.option("--ipv4", "-4", "family", flag_value="ipv4", help="Connect over IPv4 only.")
-@click.option("--ipv6", "-6", "family", flag_value="ipv6", help="Connect over IPv6 only.")
+@family_options
 @click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
@@ -127,6 +127,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     account = Account(given["login"] or address, address, given["sender"] or address)
     cloud = cloud_of(given["cloud"], account, knowledge)
     targets = targets_of(given["servers"], given["only"], cloud, knowledge)
+    refuse_bare_login(account.login or address, targets, knowledge)
     way = way_of(given)
     send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)

@@ -66,7 +66,6 @@ def _rows(ctx: click.Context, config: Config, name: str) -> list[dict[str, Any]]
     rows = []
     for option in options_of(target):
         key = option.name or ""
-        # several switches may share one name (--ipv4, --ipv6): each tells only of itself
         written = next((n for n in names_of(option) if n in settings), None)
         value: Any = option.default
         source = "default"

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..knowledge import load
-from ._dns import output_of, place_options, resolver_option, say
+from ._dns import live, output_of, place_options, resolver_option, say
+from ._options import seconds
+
+if TYPE_CHECKING:
+    from ..places import Lookup
 
 
 @click.command("discover", epilog="Exit: 0 at Microsoft, 1 not there, 2 usage, 3 could not find out, 130 cancelled.")
 @click.argument("domain")
 @resolver_option
 @click.option(
-    "--timeout", type=click.FloatRange(0.1, 120), default=5.0, show_default=True, help="Seconds for each question."
+    "--timeout",
+    type=seconds(0.1, 120),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds for each question, 0.1 to 120.",
 )
 @place_options
 @click.pass_context
@@ -27,16 +36,22 @@ def command(ctx: click.Context, /, domain: str, **given: Any) -> None:
     """
     import asyncio
 
-    from ..discover import BadDomainError, Resolver, discover
-    from ..report.places import place_json, place_text
+    from ..discover import BadDomainError, Resolver, discover, so_far
+    from ..report.places import lookup_line, place_json, place_text
 
     knowledge = load()
+    progress, answers = live(given["format_"], given["color"]), []
+
+    def answered(lookup: Lookup) -> None:
+        answers.append(lookup)
+        progress.say(lookup_line(lookup), ok=lookup.answered.definite)
+
     try:
-        place = asyncio.run(discover(domain, Resolver(given["resolver"], given["timeout"]), knowledge))
+        place = asyncio.run(discover(domain, Resolver(given["resolver"], given["timeout"], answered), knowledge))
     except BadDomainError as why:
         raise click.BadParameter(str(why), param_hint="DOMAIN") from None
     except KeyboardInterrupt:
-        ctx.exit(130)
+        place = so_far(domain, answers, knowledge)
     options = output_of(given["color"]).options(sys.stdout)
     say(place_json(place) if given["format_"] == "json" else place_text(place, knowledge, options))
     ctx.exit(int(place.exit))

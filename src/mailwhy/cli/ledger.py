@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from ..ledger import Ledger, age_in_words
-from ..model import to_plain
+from ..plain import to_plain
 
 
 @click.group(invoke_without_command=True)

@@ -10,13 +10,17 @@ import click
 
 from ..knowledge import load
 from ..model import Knowledge, Notice, Protocol, Target
-from ._dns import output_of, place_options, resolver_option, say
-from ._options import ca_file, source
+from ..places import STOPPED, Paths, State
+from ._dns import live, output_of, place_options, resolver_option, say
+from ._options import ca_file, family_options, seconds, source
 from ._where import detour, server, way_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..discover import Resolver
-    from ..places import Paths
+    from ..net import Way
+    from ..places import Lookup, Path
 
 
 @click.command(
@@ -37,10 +41,14 @@ if TYPE_CHECKING:
     help="Try smtp=HOST:PORT/starttls and no other.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(0.1, 120), default=5.0, show_default=True, help="Seconds for each stage."
+    "--timeout",
+    type=seconds(0.1, 120),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 120.",
 )
-@click.option("--ipv4", "-4", "family", flag_value="ipv4", help="IPv4 only.")
-@click.option("--ipv6", "-6", "family", flag_value="ipv6", help="IPv6 only.")
+@family_options
 @click.option("--source", "--interface", type=source, metavar="IP", help="Connect from this local address.")
 @click.option(
     "--connect-to", type=detour, metavar="DETOUR", multiple=True, help="Dial another address, same name in TLS."
@@ -59,33 +67,75 @@ def command(ctx: click.Context, /, address: str | None, **given: Any) -> None:
 
     if given["servers"] and (given["hosts"] or given["ports"] or given["cloud"]):
         raise click.UsageError("--server says all; give it without --host, --port and --cloud")
+    from ..report.places import lookup_line, path_line, paths_json, paths_text
+
     knowledge = load()
+    progress = live(given["format_"], given["color"])
+    run = Run(
+        address,
+        given,
+        way_of(given),
+        knowledge,
+        on_path=lambda path: progress.say(path_line(path), ok=path.state is State.OPEN or bool(path.expected)),
+        on_lookup=lambda lookup: progress.say(lookup_line(lookup), ok=lookup.answered.definite),
+    )
     try:
-        paths = asyncio.run(_go(address, given, knowledge))
+        paths = asyncio.run(run.go())
     except KeyboardInterrupt:
-        ctx.exit(130)
-    from ..report.places import paths_json, paths_text
+        paths = run.so_far()
 
     options = output_of(given["color"]).options(sys.stdout)
     say(paths_json(paths) if given["format_"] == "json" else paths_text(paths, options))
     ctx.exit(int(paths.exit))
 
 
-async def _go(address: str | None, given: dict[str, Any], knowledge: Knowledge) -> Paths:
-    """The tries, and beside them what DNS says of the names."""
-    import asyncio
+class Run:
+    """The tries, and beside them what DNS says of the names. `so_far()` may be asked at any time, after Ctrl-C too."""
 
-    from ..discover import Resolver, explain_name
-    from ..paths import try_paths
+    def __init__(
+        self,
+        address: str | None,
+        given: dict[str, Any],
+        way: Way,
+        knowledge: Knowledge,
+        on_path: Callable[[Path], None],
+        on_lookup: Callable[[Lookup], None],
+    ) -> None:
+        self.address, self.given, self.way, self.knowledge = address, given, way, knowledge
+        self.on_path, self.on_lookup = on_path, on_lookup
+        self.targets: tuple[Target, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
+        self.found: list[Path] = []
 
-    resolver = Resolver(given["resolver"], min(given["timeout"], 5.0))
-    targets, notices = await _targets(address, given, resolver, knowledge)
-    named = [host for host in dict.fromkeys(target.host or "" for target in targets) if _is_asked(host, targets, given)]
-    async with asyncio.TaskGroup() as group:
-        tries = group.create_task(try_paths(targets, way_of(given), knowledge))
-        names = [group.create_task(explain_name(host, resolver)) for host in named]
-    learned = {notice.text: notice for task in names for notice in task.result().notices}
-    return dataclasses.replace(tries.result(), notices=(*notices, *learned.values()))
+    async def go(self) -> Paths:
+        """To its end."""
+        import asyncio
+
+        from ..discover import Resolver, explain_name
+        from ..paths import try_paths
+
+        given, limit = self.given, min(self.given["timeout"], 5.0)
+        choosing = Resolver(given["resolver"], limit, self.on_lookup)
+        self.targets, self.notices = await _targets(self.address, given, choosing, self.knowledge)
+        hosts = dict.fromkeys(target.host or "" for target in self.targets)
+        resolver = Resolver(given["resolver"], limit)
+        async with asyncio.TaskGroup() as group:
+            tries = group.create_task(try_paths(self.targets, self.way, self.knowledge, self._one))
+            asked = [host for host in hosts if _is_asked(host, self.targets, given)]
+            names = [group.create_task(explain_name(host, resolver)) for host in asked]
+        learned = {notice.text: notice for task in names for notice in task.result().notices}
+        return dataclasses.replace(tries.result(), notices=(*self.notices, *learned.values()))
+
+    def _one(self, path: Path) -> None:
+        self.found.append(path)
+        if path.said != STOPPED:
+            self.on_path(path)
+
+    def so_far(self) -> Paths:
+        """What is known when the run has been stopped."""
+        from ..paths import in_order
+
+        return Paths(in_order(self.targets, self.found), self.notices, stopped=True)
 
 
 def _is_asked(host: str, targets: tuple[Target, ...], given: dict[str, Any]) -> bool:

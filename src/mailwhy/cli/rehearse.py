@@ -16,6 +16,7 @@ from ..model import (
     Attempt,
     Credential,
     Exit,
+    Fault,
     Judged,
     Kind,
     Knowledge,
@@ -27,7 +28,7 @@ from ..model import (
     Verdict,
 )
 from ..targets import of_cloud
-from ._options import as_of_option, ca_file, facts_option
+from ._options import as_of_option, ca_file, facts_option, seconds
 from ._output import Output, output_options, print_text
 from ._secret import no_more_arguments, secret_options, take
 from ._where import server
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ..ledger import SignIn
     from ..net import Way
     from ..rehearse import Profile
+    from ..report.live import Live
+    from ..run import Check
 
 STOPS = frozenset({"account.locked"})  # a further sign-in would do harm
 
@@ -52,7 +55,12 @@ STOPS = frozenset({"account.locked"})  # a further sign-in would do harm
 @click.option("--no-auth", is_flag=True, help="Never sign in: what a device without a sign-in sees.")
 @click.option("--server", "named", type=server, metavar="SERVER", help="A server of your own: smtp=HOST:PORT/starttls.")
 @click.option("--cloud", help="worldwide, gcc-high, dod, china, consumer or hve; follows from USER where it can.")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), help="Seconds for each stage (10 to connect, 30 for AUTH).")
+@click.option(
+    "--timeout",
+    type=seconds(0.1, 600),
+    metavar="SECONDS",
+    help="Seconds for each stage, 0.1 to 600 (10 to connect, 30 for AUTH).",
+)
 @click.option("--ca-file", "--cacert", type=ca_file, metavar="FILE", help="Trust this CA (PEM).")
 @as_of_option
 @facts_option
@@ -78,13 +86,13 @@ def command(ctx: click.Context, /, profile: str | None, user: str | None, output
         raise click.UsageError("name a PROFILE and a USER; --list shows the profiles")
     if profile not in known:
         raise click.BadParameter(f"{profile!r}: known are {', '.join(known)}", param_hint="PROFILE")
-    run = Rehearsal(known[profile], user, ctx, given)
+    run = Rehearsal(known[profile], user, ctx, given, output.live())
     import asyncio
 
     try:
         app, modern = asyncio.run(run.go())
     except KeyboardInterrupt:
-        ctx.exit(int(Exit.CANCELLED))
+        app, modern = run.so_far()
     if output.format == "human" and not output.files:
         show(run, app, modern, output)
     else:
@@ -94,10 +102,13 @@ def command(ctx: click.Context, /, profile: str | None, user: str | None, output
 
 
 class Rehearsal:
-    """One run: the app's sign-in, then a modern client's where that can do no harm."""
+    """One run: the app's sign-in, then a modern client's where that can do no harm. `so_far()`: after Ctrl-C."""
 
-    def __init__(self, profile: Profile, user: str, ctx: click.Context, given: dict[str, Any]) -> None:
-        self.profile, self.given = profile, given
+    def __init__(self, profile: Profile, user: str, ctx: click.Context, given: dict[str, Any], live: Live) -> None:
+        self.profile, self.given, self.live = profile, given, live
+        self.steps: list[Step] = []  # of the app, while it is under way
+        self.app: Outcome | None = None
+        self.check: Check | None = None  # the modern client
         self.knowledge = load()
         self.account = Account(user, user, given["sender"] or user)
         self.target = _target(profile, given["named"], given["cloud"], self.account, self.knowledge)
@@ -113,9 +124,24 @@ class Rehearsal:
 
     async def go(self) -> tuple[Outcome, Outcome | None]:
         """What the app gets, and what a modern client gets."""
-        app = self._judged(await self._app())
-        self.why_no_modern = self._harm(app)
-        return app, None if self.why_no_modern else await self._modern()
+        self.app = self._judged(await self._app())
+        self.why_no_modern = self._harm(self.app)
+        return self.app, None if self.why_no_modern else await self._modern()
+
+    def so_far(self) -> tuple[Outcome, Outcome | None]:
+        """What is known when the run has been stopped."""
+        if self.app is None:  # the ledger keeps a sign-in that was under way as one that was made
+            self._sign_in = None
+            kind = self.credential.kind if self.credential else None
+            steps = tuple(self.steps) or (Step(Stage.TCP, ok=False, fault=Fault.CANCELLED),)
+            self.app = self._judged(Attempt(self.target, steps, kind))
+        self.why_no_modern = self.why_no_modern or "the run was stopped"
+        modern = self.check.outcome() if self.check else None
+        return dataclasses.replace(self.app, exit=Exit.CANCELLED), modern
+
+    def _step(self, target: Target, step: Step) -> None:
+        self.steps.append(step)
+        self.live(target, step)
 
     @property
     def way(self) -> Way:
@@ -148,7 +174,13 @@ class Rehearsal:
         if not self.profile.program:
             sender = self.account.sender or ""
             return await act(
-                self.profile, self.credential, self.target, self.way, sender=sender, may_go=self.may_sign_in
+                self.profile,
+                self.credential,
+                self.target,
+                self.way,
+                sender=sender,
+                may_go=self.may_sign_in,
+                on_step=self._step,
             )
         return await self._program()
 
@@ -175,6 +207,7 @@ class Rehearsal:
                     sender=self.account.sender or "",
                     certificate=made.context(),
                     ca_file=str(ca_file),
+                    on_step=self._step,
                 )
         except (MissingExtraError, MissingProgramError) as why:
             raise click.ClickException(str(why)) from None
@@ -187,23 +220,15 @@ class Rehearsal:
 
     async def may_sign_in(self, attempt: Attempt) -> str | None:
         """Asks the ledger, and tells it what is about to be sent."""
+        import asyncio
+
         from ..ledger import Ledger, SignIn
 
         if self.credential is None:
             return None
-        host = self.target.host or ""
-        cloud = self.knowledge.clouds.get(cloud_of(host, self.knowledge) or "")
-        address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
-        sign_in = SignIn(
-            self.account.login or "",
-            host,
-            self.target.protocol,
-            self.credential.secret,
-            address=address,
-            cloud=cloud.id if cloud else None,
-            careful=bool(cloud and cloud.careful),
-        )
-        if held := Ledger().held_back(sign_in, datetime.now(UTC), force=self.given["force"]):
+        cloud = self.knowledge.clouds.get(cloud_of(self.target.host or "", self.knowledge) or "")
+        sign_in = SignIn.of(attempt, self.credential, cloud)
+        if held := await Ledger().ask(sign_in, datetime.now(UTC), asyncio.sleep, force=self.given["force"]):
             return str(held)
         self._sign_in = sign_in
         return None
@@ -226,7 +251,7 @@ class Rehearsal:
         from ..run import Check
 
         credential = self.credential
-        run = Check(
+        self.check = Check(
             self.account,
             credential.secret if credential else None,
             targets=(self.target,),
@@ -237,10 +262,11 @@ class Rehearsal:
             facts=self.facts,
             ledger=Ledger(),
             force=self.given["force"],
+            on_step=self.live,
             knowledge=self.knowledge,
         )
-        await run.go()
-        return run.outcome()
+        await self.check.go()
+        return self.check.outcome()
 
 
 def _target(
@@ -293,6 +319,8 @@ def stage(step: Step) -> str:
 
 def difference(app: Outcome, modern: Outcome | None) -> str:
     """What the comparison comes to, in one sentence."""
+    if app.exit is Exit.CANCELLED:
+        return "Stopped before it was known."
     if app.verdict is Verdict.WORKS:
         return "The service takes this app as it is."
     if modern is None:

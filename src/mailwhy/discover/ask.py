@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dns.asyncresolver
@@ -53,10 +53,20 @@ def _label(label: str) -> str:
 
 
 class Resolver:
-    """Asks one name server, or the system's. `timeout`: seconds for each question, all tries together."""
+    """Asks one name server, or the system's.
 
-    def __init__(self, server: tuple[str, int] | None = None, timeout: float = 5.0) -> None:
+    timeout    seconds for each question, all tries together
+    on_lookup  called with each answer as it comes
+    """
+
+    def __init__(
+        self,
+        server: tuple[str, int] | None = None,
+        timeout: float = 5.0,
+        on_lookup: Callable[[Lookup], None] = lambda lookup: None,
+    ) -> None:
         self.timeout = timeout
+        self.on_lookup = on_lookup
         self.broken = ""  # why there is nobody to ask
         try:
             self._resolver = dns.asyncresolver.Resolver(configure=server is None)
@@ -89,7 +99,9 @@ class Resolver:
         records = tuple(harmless(rdata.to_text())[:CLIP] for rdata in rdatas)
         targets = tuple(target for rdata in rdatas if (target := _target(rdata, type_)) is not None)
         took = round(time.monotonic() - begun, 6)
-        return Lookup(name, type_, answered, records, targets, detail, took)
+        lookup = Lookup(name, type_, answered, records, targets, detail, took)
+        self.on_lookup(lookup)
+        return lookup
 
     async def ask_all(self, questions: Iterable[tuple[str, str]]) -> tuple[Lookup, ...]:
         """Several questions at once; the answers in the order of the questions."""

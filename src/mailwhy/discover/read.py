@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..facts import cloud_of, consumer_cloud
-from ..model import Knowledge, Notice, from_plain
+from ..model import Knowledge, Notice
 from ..places import Answered, AtMicrosoft, Lookup, Mark, Place, Server
+from ..plain import from_plain
 from ..targets import of_cloud
 
 HOME = Path(__file__).parent

@@ -8,27 +8,15 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..model import (
-    Blind,
-    Calendar,
-    Cause,
-    Cloud,
-    Fault,
-    Knowledge,
-    NotPlainError,
-    Protocol,
-    Rule,
-    Sign,
-    Stage,
-    from_plain,
-)
+from ..model import Blind, Calendar, Cause, Cloud, Fault, Knowledge, Protocol, Rule, Sign, Stage
+from ..plain import NotPlainError, from_plain
 from .files import BadDataError, Plain, gathered, plain
 
-__all__ = ["HOME", "PLACES", "BadDataError", "declared", "guides", "handbook", "load", "read"]
+__all__ = ["HOME", "PLACES", "BadDataError", "declared", "guides", "handbook", "load", "matches", "read"]
 
 HOME = Path(__file__).parent
 
@@ -51,27 +39,32 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 @functools.cache
 def load() -> Knowledge:
     """Everything that the data files say. Read once per process."""
-    data = _plain()
-    signs, causes = Later(lambda: _nouns(Sign, data["signs"])), Later(lambda: _nouns(Cause, data["causes"]))
-    return _knowledge(data, signs, causes)
+    return _knowledge(_plain())
+
+
+def matches() -> Mapping[str, Any]:
+    """How each sign is recognised, by its id, in plain values: makes `Signs` ready before any sign is built."""
+    return _plain()["matches"]
 
 
 @functools.cache
 def guides() -> Mapping[str, Cause]:
     """The pages about the steps before a sign-in: the same noun as a cause, but no sign points to them."""
-    return _nouns(Cause, _plain()["guides"])
+    return Nouns(Cause, _plain()["guides"])
 
 
 @functools.cache
 def handbook() -> Mapping[str, Cause]:
     """Every page, guides and causes, without the signs: what browsing needs."""
-    return {**guides(), **_nouns(Cause, _plain()["causes"])}
+    return {**guides(), **Nouns(Cause, _plain()["causes"])}
 
 
 def read(home: Path) -> Knowledge:
     """The knowledge in the folder `home` (for tests of single files; everybody else uses `load`)."""
-    data = gathered(home)
-    return _knowledge(data, _nouns(Sign, data["signs"]), _nouns(Cause, data["causes"]))
+    known = _knowledge(gathered(home))
+    for nouns in (known.signs, known.causes):
+        dict(nouns)  # builds them all: what is wrong is said now
+    return known
 
 
 @functools.cache
@@ -79,31 +72,52 @@ def _plain() -> Plain:
     return plain(HOME)
 
 
-class Later(Mapping[str, T]):
-    """A table that is built when it is first looked at: two thirds of what reading the handbook costs (10 ms)."""
+class Nouns(Mapping[str, T]):
+    """One noun a file, the file's name is its id; built when it is first asked for: most runs need a few of them."""
 
-    def __init__(self, build: Callable[[], Mapping[str, T]]) -> None:
-        self._build = build
-
-    @functools.cached_property
-    def _table(self) -> Mapping[str, T]:
-        return self._build()
+    def __init__(self, kind: type[T], files: Mapping[str, Any]) -> None:
+        self._kind, self._files = kind, files
+        self._built: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        return self._table[name]
+        if name not in self._built:
+            self._built[name] = _build(self._kind, name, {"id": name, **self._files[name]})
+        return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._table)
+        return iter(self._files)
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._files)
 
 
-def _knowledge(data: Plain, signs: Mapping[str, Sign], causes: Mapping[str, Cause]) -> Knowledge:
+class Meanings(Mapping[str, str]):
+    """The declared facts and what they mean; those with placeholders are written out when one is first looked up."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._table = table
+
+    @functools.cached_property
+    def _all(self) -> Mapping[str, str]:
+        return dict(_facts(self._table))
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._table and "{" not in name:
+            return str(self._table[name]).format()
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+def _knowledge(data: Plain) -> Knowledge:
     return Knowledge(
-        signs=signs,
-        causes=causes,
-        facts=dict(_facts(data["facts"])),
+        signs=Nouns(Sign, data["signs"]),
+        causes=Nouns(Cause, data["causes"]),
+        facts=Meanings(data["facts"]),
         calendar=_build(Calendar, "timeline", data["timeline"]),
         clouds=_entries(Cloud, "clouds", data["clouds"]),
         notices=_entries(Rule, "notices", data["notices"]),
@@ -132,11 +146,6 @@ def _facts(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 words["PROTOCOL"] = words["protocol"].upper()
             plain = {place: value.replace("_", " ") for place, value in words.items()}
             yield name.format(**words), str(meaning).format(**plain)
-
-
-def _nouns(kind: type[Any], files: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One noun a file; the file's name is its id."""
-    return {name: _build(kind, name, {"id": name, **data}) for name, data in files.items()}
 
 
 def _entries(kind: type[Any], file: str, table: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,13 +8,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ..model import Judged, Notice, NotPlainError, Protocol, from_plain, to_plain
+from ..model import Judged, Notice, Protocol
+from ..plain import NotPlainError, from_plain, to_plain
+from .lock import Sleep, Waits, awaiting, lock, sleeping
 from .rule import (
     CAREFUL_LIMIT,
     LIMIT,
@@ -25,6 +27,7 @@ from .rule import (
     Entry,
     Held,
     SignIn,
+    Since,
     aged,
     fingerprint,
     iso,
@@ -32,7 +35,10 @@ from .rule import (
     weigh,
 )
 
-LOCK_SECONDS = 5.0
+UNUSABLE = (
+    "the ledger in {folder} cannot be used ({why}), so a refusal would not be remembered, and a program that tries "
+    "again and again would lock the account; MAILWHY_STATE_DIR names a folder that can be written"
+)
 
 T = TypeVar("T")
 
@@ -49,19 +55,32 @@ def state_home() -> Path:
     try:
         return Path(platformdirs.user_state_dir("mailwhy", appauthor=False))
     except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers
-        return Path("no-home")  # relative, which `_locked` refuses
+        return Path("no-home")  # relative, which `lock` refuses
+
+
+def since_start() -> Since:
+    """The clock that nobody can set, where the system has one that also counts its sleep (Linux)."""
+    if sys.platform != "linux":
+        return Since()
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return Since(start, round(time.clock_gettime(time.CLOCK_BOOTTIME), 3))
+    except (OSError, ValueError):
+        return Since()
 
 
 class Ledger:
     """The ledger in the folder `home` (the platform's state folder unless given). Safe for many processes.
 
-    `notices` collects what should be said: a damaged or unwritable ledger, a forced sign-in.
+    `notices` collects what should be said: a damaged or unwritable ledger, a forced sign-in. Another run's lock is
+    waited for: `held_back` and `note` sleep, `ask` and `tell` are the same and let the event loop go on meanwhile.
     """
 
     def __init__(self, home: Path | None = None) -> None:
         self.folder = (home or state_home()) / "ledger"
         self.notices: list[Notice] = []
         self._memory: dict[str, Book] = {}  # where the disk cannot remember
+        self._trouble: dict[str, str] = {}  # and why
         self._own: set[str] = set()
         self._pending: dict[tuple[str, Protocol], str] = {}
         self._accepted: set[tuple[str, str]] = set()
@@ -73,37 +92,66 @@ class Ledger:
         force    go on whatever is remembered (a notice says what that risks)
         insist   go on although this same run has seen the secret refused elsewhere; the limit still holds
         """
+        return sleeping(self._held_back(sign_in, now, force, insist))
+
+    async def ask(
+        self, sign_in: SignIn, now: datetime, sleep: Sleep, *, force: bool = False, insist: bool = False
+    ) -> Held | None:
+        """`held_back`, for whoever has an event loop; `sleep` is the loop's (asyncio.sleep)."""
+        return await awaiting(self._held_back(sign_in, now, force, insist), sleep)
+
+    def note(self, sign_in: SignIn, judged: Judged, now: datetime, *, sign: str = "", reply: str = "") -> None:
+        """What came of a sign-in that was not held back. `reply` is the server's line, free of the secret."""
+        sleeping(self._note(sign_in, judged, now, sign, reply))
+
+    async def tell(
+        self, sign_in: SignIn, judged: Judged, now: datetime, sleep: Sleep, *, sign: str = "", reply: str = ""
+    ) -> None:
+        """`note`, for whoever has an event loop."""
+        await awaiting(self._note(sign_in, judged, now, sign, reply), sleep)
+
+    def _held_back(self, sign_in: SignIn, now: datetime, force: bool, insist: bool) -> Waits[Held | None]:
         if sign_in.exempt:
             return None
-        name = self._name(sign_in)
+        name, since = self._name(sign_in), since_start()
 
-        def change(book: Book, key: bytes, careful: bool) -> tuple[Book, Held | None]:
+        def change(book: Book, key: bytes, trouble: str) -> tuple[Book, Held | None]:
             mark = fingerprint(key, sign_in)
-            limit = CAREFUL_LIMIT if sign_in.careful or careful or book.careful_until else LIMIT
+            limit = CAREFUL_LIMIT if sign_in.careful or book.careful_until else LIMIT
             seen = book
-            if (name, mark) in self._accepted:
+            accepted = (name, mark) in self._accepted
+            if accepted:
                 # this run has seen the secret accepted: its own sign-ins under way are no guesses
                 others = tuple(e for e in book.entries if e.judged != UNDER_WAY or e.id not in self._own)
                 seen = replace(book, entries=others)
-            held = weigh(seen, mark, limit, now, frozenset(self._own) if insist else frozenset())
+            held = weigh(seen, mark, limit, now, frozenset(self._own) if insist else frozenset(), since)
+            if trouble and not accepted:
+                held = held or Held(UNUSABLE.format(folder=self.folder, why=trouble))
             if held and not force:
                 return book, held
             if held:
                 self._say("ledger.forced", RISK)
-            entry = Entry(os.urandom(8).hex(), iso(now), sign_in.protocol, UNDER_WAY, mark)
+            entry = Entry(
+                os.urandom(8).hex(),
+                iso(now),
+                sign_in.protocol,
+                UNDER_WAY,
+                mark,
+                start=since.start,
+                uptime=since.seconds,
+            )
             self._own.add(entry.id)
             self._pending[name, sign_in.protocol] = entry.id
             return replace(book, entries=(*book.entries, entry)), None
 
-        return self._with_book(sign_in, now, change)
+        return (yield from self._with_book(sign_in, now, since, change))
 
-    def note(self, sign_in: SignIn, judged: Judged, now: datetime, *, sign: str = "", reply: str = "") -> None:
-        """What came of a sign-in that was not held back. `reply` is the server's line, free of the secret."""
+    def _note(self, sign_in: SignIn, judged: Judged, now: datetime, sign: str, reply: str) -> Waits[None]:
         if sign_in.exempt:
             return
-        name = self._name(sign_in)
+        name, since = self._name(sign_in), since_start()
 
-        def change(book: Book, key: bytes, careful: bool) -> tuple[Book, None]:
+        def change(book: Book, key: bytes, trouble: str) -> tuple[Book, None]:
             mark = fingerprint(key, sign_in)
             waiting = self._pending.get((name, sign_in.protocol))
             entries = [e for e in book.entries if e.id != waiting]
@@ -114,10 +162,11 @@ class Ledger:
             elif judged is not Judged.NOT_JUDGED:
                 entry_id = waiting or os.urandom(8).hex()
                 self._own.add(entry_id)
-                entries.append(Entry(entry_id, iso(now), sign_in.protocol, judged.value, mark, sign, reply[:1000]))
+                told = (judged.value, mark, sign, reply[:1000], since.start, since.seconds)
+                entries.append(Entry(entry_id, iso(now), sign_in.protocol, *told))
             return replace(book, entries=tuple(entries)), None
 
-        self._with_book(sign_in, now, change)
+        yield from self._with_book(sign_in, now, since, change)
         self._pending.pop((name, sign_in.protocol), None)
 
     def books(self, now: datetime) -> list[Book]:
@@ -127,7 +176,7 @@ class Ledger:
             book = _parse(path.read_bytes())
             if book is None:
                 self._say("ledger.damaged", f"{path} is damaged; `mailwhy ledger clear` takes it away")
-            elif (book := aged(book, now)).entries:
+            elif (book := aged(book, now, since_start())).entries:
                 found.append(book)
         return sorted(found, key=lambda book: (book.login.casefold(), book.service))
 
@@ -136,7 +185,7 @@ class Ledger:
         count = 0
         if not self._files() and not self.folder.exists():
             return 0
-        with self._locked():
+        with sleeping(lock(self.folder)):
             for path in self._files():
                 book = _parse(path.read_bytes())
                 if login is None or (book and book.login.casefold() == login.casefold()):
@@ -159,26 +208,32 @@ class Ledger:
         account = f"{sign_in.service}\n{sign_in.login.strip().casefold()}"
         return hashlib.sha256(account.encode("utf-8", "replace")).hexdigest()[:32]
 
-    def _with_book(self, sign_in: SignIn, now: datetime, change: Callable[[Book, bytes, bool], tuple[Book, T]]) -> T:
-        """Lets `change` look at the account's book and give it back changed; it is kept where it can be."""
+    def _with_book(
+        self, sign_in: SignIn, now: datetime, since: Since, change: Callable[[Book, bytes, str], tuple[Book, T]]
+    ) -> Waits[T]:
+        """Lets `change` look at the account's book and give it back changed; it is kept where it can be.
+
+        What keeps it from the disk is the last argument of `change`, in words; "" where nothing does.
+        """
         name = self._name(sign_in)
         blank = Book(sign_in.service, sign_in.login)
-        if name not in self._memory:
+        if name not in self._trouble:
             try:
-                with self._locked():
-                    book, whole = self._load(name, blank, now)
-                    new, result = change(book, self._key(make=True), False)
-                    if new != book or not whole:
+                with (yield from lock(self.folder)):
+                    old, whole = self._load(name, blank, now)
+                    new, result = change(aged(old, now, since), self._key(make=True), "")
+                    if new != old or not whole:
                         self._save(name, new)
                     return result
             except OSError as why:
+                self._trouble[name] = why.strerror or type(why).__name__
                 self._say(
                     "ledger.unwritable",
-                    f"The ledger in {self.folder} cannot be used ({why.strerror or type(why).__name__}): refused "
-                    "sign-ins are not remembered beyond this run, and one an account is all that this run makes.",
+                    f"The ledger in {self.folder} cannot be used ({self._trouble[name]}): what this run was answered "
+                    "is not remembered for the next one.",
                 )
         book = self._memory.get(name) or self._readable(name, blank, now)
-        self._memory[name], result = change(aged(book, now), self._key(make=False), True)
+        self._memory[name], result = change(aged(book, now, since), self._key(make=False), self._trouble[name])
         return result
 
     def _readable(self, name: str, blank: Book, now: datetime) -> Book:
@@ -196,7 +251,7 @@ class Ledger:
             return blank, True
         book = _parse(raw)
         if book is not None:
-            return aged(book, now), True
+            return book, True
         aside = path.with_suffix(".damaged")
         again = _is_fresh(aside)
         with contextlib.suppress(OSError):
@@ -228,25 +283,6 @@ class Ledger:
             _write(path, self._spare_key)
         return self._spare_key
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Holds the folder's lock. Raises OSError when it cannot be made or had within LOCK_SECONDS."""
-        if not self.folder.is_absolute():
-            raise OSError(None, "there is no home folder")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.name != "nt" and self.folder.stat().st_mode & 0o077:
-            self.folder.chmod(0o700)
-        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        try:
-            deadline = time.monotonic() + LOCK_SECONDS
-            while not _try_lock(handle):
-                if time.monotonic() > deadline:
-                    raise OSError(None, "another run does not let go of its lock")
-                time.sleep(0.005)
-            yield
-        finally:
-            os.close(handle)  # which lets go of the lock
-
     def _say(self, name: str, text: str) -> None:
         notice = Notice(name, text)
         if notice not in self.notices:
@@ -258,7 +294,7 @@ def _parse(raw: bytes) -> Book | None:
     try:
         book = from_plain(Book, json.loads(raw))
         for entry in book.entries:
-            _ = entry.at
+            _ = entry.at, moment(entry.seen or entry.time)
         if book.careful_until:
             moment(book.careful_until)
     except (ValueError, NotPlainError, RecursionError):
@@ -287,24 +323,3 @@ def _write(path: Path, content: bytes) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

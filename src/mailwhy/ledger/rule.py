@@ -8,8 +8,9 @@ import hmac
 import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from ..model import Diagnosis, Judged, Password, Protocol, Secret, Verdict
+from ..model import Attempt, Cloud, Credential, Diagnosis, Judged, Password, Protocol, Secret, Stage, Verdict
 from ..noun import dataclass
 
 LIMIT = 2  # an hour; Entra's smart lock-out starts at 10, a tenant may have set it lower
@@ -17,6 +18,7 @@ CAREFUL_LIMIT = 1  # US government clouds lock at 3
 WINDOW = timedelta(hours=1)
 MEMORY = timedelta(days=30)  # how long a secret that was refused as such is not sent again without a word
 UNDER_WAY = "under_way"
+NOTHING = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,20 @@ class SignIn:
     cloud: str | None = None
     careful: bool = False
 
+    @classmethod
+    def of(cls, attempt: Attempt, credential: Credential, cloud: Cloud | None) -> SignIn:
+        """The sign-in that is next in this attempt. `cloud`: the Microsoft cloud of its host, if any."""
+        address = next((step.seen.get("address") for step in attempt.stage(Stage.TCP)), None)
+        return cls(
+            credential.account.login or "",
+            attempt.target.host or "",
+            attempt.target.protocol,
+            credential.secret,
+            address=address,
+            cloud=cloud.id if cloud else None,
+            careful=bool(cloud and cloud.careful),
+        )
+
     @property
     def service(self) -> str:
         """What the account belongs to: the cloud, or the family of host names."""
@@ -51,9 +67,23 @@ class SignIn:
         return is_loopback(self.host) and is_loopback(self.address or self.host)
 
 
+class Since(NamedTuple):
+    """The clock that nobody can set: which start of the machine this is ("": not told), and the seconds since."""
+
+    start: str = ""
+    seconds: float = 0.0
+
+
+NOT_TOLD = Since()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One sign-in. judged: refused, unknown, or under_way (no answer noted yet). time: ISO 8601 in UTC."""
+    """One sign-in. judged: refused, unknown, or under_way (no answer noted yet). time: ISO 8601 in UTC.
+
+    start, uptime   `Since` at that time
+    seen            when a clock behind `time` first saw it (ISO, or ""): one of the two was wrong, nobody knows which
+    """
 
     id: str
     time: str
@@ -62,6 +92,9 @@ class Entry:
     secret: str
     sign: str = ""
     reply: str = ""
+    start: str = ""
+    uptime: float = 0.0
+    seen: str = ""
 
     @property
     def at(self) -> datetime:
@@ -139,36 +172,58 @@ def judged(diagnosis: Diagnosis) -> Judged:
 # --- the rule, pure ----------------------------------------------------------------------------------------
 
 
-def aged(book: Book, now: datetime) -> Book:
-    """The book without what is too old. A time in the future (a clock was wrong) is taken to be now."""
-    kept = [replace(e, time=iso(now)) if e.at > now else e for e in book.entries]
-    refused = Judged.REFUSED.value
-    kept = [e for e in kept if now - e.at < (MEMORY if e.judged == refused else WINDOW)]
-    until = book.careful_until
-    if until:
-        until = "" if moment(until) <= now else iso(min(moment(until), now + WINDOW))
+def age_of(entry: Entry, now: datetime, since: Since = NOT_TOLD) -> timedelta:
+    """How long ago it was, at the least: clocks are set forward and back, and the one that says least is believed."""
+    told = [now - entry.at]
+    if told[0] < NOTHING:  # in the future: one of the two clocks is wrong
+        told = [max(NOTHING, now - moment(entry.seen)) if entry.seen else NOTHING]
+    if entry.start and entry.start == since.start and since.seconds >= entry.uptime:
+        told.append(timedelta(seconds=since.seconds - entry.uptime))
+    return min(told)
+
+
+def aged(book: Book, now: datetime, since: Since = NOT_TOLD) -> Book:
+    """The book without what is too old. What lies in the future is kept until this clock has gone on for its time."""
+    kept = []
+    for entry in book.entries:
+        first = min(now, moment(entry.seen)) if entry.seen else now
+        marked = replace(entry, seen=iso(first)) if entry.at > now else entry
+        if age_of(marked, now, since) < (MEMORY if entry.judged == Judged.REFUSED.value else WINDOW):
+            kept.append(marked)
+    until = book.careful_until if book.careful_until and now < moment(book.careful_until) else ""
     return replace(book, entries=tuple(kept), careful_until=until)
 
 
-def weigh(book: Book, fingerprint: str, limit: int, now: datetime, own: frozenset[str] = frozenset()) -> Held | None:
+def weigh(
+    book: Book,
+    fingerprint: str,
+    limit: int,
+    now: datetime,
+    own: frozenset[str] = frozenset(),
+    since: Since = NOT_TOLD,
+) -> Held | None:
     """Whether one more sign-in would be one too many. `own`: entries of this run, which insists on its secret."""
-    recent = [e for e in book.entries if now - e.at < WINDOW]
+
+    def age(entry: Entry) -> timedelta:
+        return age_of(entry, now, since)
+
+    recent = [e for e in book.entries if age(e) < WINDOW]
     same = [e for e in book.entries if e.secret == fingerprint and e.judged == Judged.REFUSED.value and e.id not in own]
     if same:
         last = same[-1]
-        why = f"this very secret was refused over {last.protocol.upper()} {age_in_words(now - last.at)} ago"
-        return Held(why, last.reply, last.sign, now - last.at)
+        why = f"this very secret was refused over {last.protocol.upper()} {age_in_words(age(last))} ago"
+        return Held(why, last.reply, last.sign, age(last))
     if len(recent) < limit:
         return None
     last = recent[-1]
-    again = recent[-limit].at + WINDOW
+    again = now + WINDOW - sorted(map(age, recent))[limit - 1]
     if all(e.judged == UNDER_WAY for e in recent):
         what = "are under way, or ended without an answer" if len(recent) > 1 else "is under way, or had no answer"
         why = f"{len(recent)} sign-in{'s' * (len(recent) > 1)} of {book.login} {what}"
     else:
         times = "once" if len(recent) == 1 else f"{len(recent)} times"
         why = f"the sign-in of {book.login} failed {times} within the last hour, and {limit} an hour is the limit"
-    return Held(f"{why}; the next one may follow at {again:%H:%M} UTC", last.reply, last.sign, now - last.at, again)
+    return Held(f"{why}; the next one may follow at {again:%H:%M} UTC", last.reply, last.sign, age(last), again)
 
 
 def age_in_words(age: timedelta) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import to_plain
+from ..model import bracketed
+from ..plain import to_plain
 from .faults import BadFaultError, fault
 from .servers import ANYWHERE
 from .settings import BadSettingError
@@ -50,8 +51,7 @@ class Control:
         """Listens; the address as a URL."""
         self._server = await asyncio.start_server(self._connection, host, port)
         name = self._server.sockets[0].getsockname()
-        where = ANYWHERE.get(name[0], name[0])
-        return f"http://{f'[{where}]' if ':' in where else where}:{name[1]}"
+        return f"http://{bracketed(ANYWHERE.get(name[0], name[0]))}:{name[1]}"
 
     async def stop(self) -> None:
         """Closes the listener and cuts what is connected."""

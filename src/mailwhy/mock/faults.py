@@ -20,7 +20,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..model import NotPlainError, Protocol, Stage, Tls, from_plain
+from ..model import Protocol, Stage, Tls
+from ..plain import NotPlainError, from_plain
 from .certs import WRONG
 from .wire import GoneError, Wire
 

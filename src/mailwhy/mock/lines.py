@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from ..model import Kind, Protocol, Stage
+from ..model import Kind, Protocol, Stage, bracketed
 from . import dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail
 from .front import FRONTS
 from .says import Trailer, own
@@ -76,13 +76,13 @@ def curl_lines(servers: Servers, login: str, secret: str) -> Iterator[str]:
     front = servers.front_of(login)
     common = f"curl -sS -v --cacert {shlex.quote(str(servers.ca_file))} -u {shlex.quote(f'{login}:{secret}')}"
     smtp = servers.address("smtp", None, front)
-    yield f"{common} --ssl-reqd smtp://{smtp.host}:{smtp.port}/{HELO} -X NOOP"
+    yield f"{common} --ssl-reqd smtp://{bracketed(smtp.host)}:{smtp.port}/{HELO} -X NOOP"
     for protocol, scheme, more in (("imap", "imaps", "-X NOOP"), ("pop", "pop3s", "-X NOOP -I")):
         try:
             address = servers.address(protocol, None, front)
         except KeyError:
             continue
-        yield f"{common} {scheme}://{address.host}:{address.port}/ {more}"
+        yield f"{common} {scheme}://{bracketed(address.host)}:{address.port}/ {more}"
 
 
 def swaks_line(servers: Servers, login: str, secret: str) -> str:

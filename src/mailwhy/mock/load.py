@@ -16,7 +16,8 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
-from ..model import NotPlainError, Protocol, from_plain
+from ..model import Protocol
+from ..plain import NotPlainError, from_plain
 from .faults import BadFaultError, fault
 from .front import FRONTS
 from .state import Account, Org, Tenant

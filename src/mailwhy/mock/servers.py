@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ..model import Protocol, Tls
+from ..model import Protocol, Tls, bracketed
 from .certs import GOOD, Certificates, shared
 from .dialogue_imap import Imap
 from .dialogue_pop import Pop
@@ -53,8 +53,7 @@ class Address:
     front: str
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.protocol.value}={host}:{self.port}/{self.tls.value}"
+        return f"{self.protocol.value}={bracketed(self.host)}:{self.port}/{self.tls.value}"
 
 
 class Servers:

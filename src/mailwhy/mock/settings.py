@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import NotPlainError, from_plain, to_plain
+from ..plain import NotPlainError, from_plain, to_plain
 from .state import Account, Mailbox, Org, Tenant, User
 
 NOUNS: Mapping[str, type[Any]] = {"org": Org, "mailbox": Mailbox, "user": User}

@@ -50,7 +50,7 @@ _USED = Shape(
     | \bauthmech[ ]\[(?P<b>{_MECHANISMS})\]
     | SASL[ ]mechanism[ ](?P<c>{_MECHANISMS})
     | Authenticator[ ]"?(?P<d>{_MECHANISMS})"?
-    | \bauth(?:_?type|_?mech\w*|entication[ ]method)?\s*[=:]\s*["']?(?P<e>{_MECHANISMS})\b
+    | (?-i:(?!AUTH=[A-Z]))\bauth(?:_?type|_?mech\w*|entication[ ]method)?\s*[=:]\s*["']?(?P<e>{_MECHANISMS})\b
     | email\.(?P<f>login|plain)Auth
     | 334[ ](?P<g>VXNlcm5hbWU6|UGFzc3dvcmQ6)
     | (?P<h>Password[ ](?:command[ ]failed|not[ ]accepted[ ]from[ ]server))
@@ -187,17 +187,27 @@ def _mechanism(found: re.Match[str]) -> str | None:
     return told.upper() if told else "LOGIN" if found["g"] or found["h"] else None
 
 
-_OAUTH = Shape(r"\bAADSTS\d|OAuthLog|AccessTokenExpired", holds=("aadsts", "oauthlog", "accesstokenexpired"))
+# what only a sign-in with a token says, asks for or is set to; no advice to use one ("please use OAuth")
+_OAUTH = Shape(
+    r"\bAADSTS\d|OAuthLog|AccessTokenExpired|\[XOAUTH2\]|\bauth=Bearer\b|grant_type|client_credentials|SaslMechanismOAuth"
+    r"|\b(?:IMAP|POP)\.AccessAs|\bSMTP\.Send(?:AsApp)?\b|\bauth[a-z_]*[\"']?\s*(?:=>|:)\s*[\"']?x?oauth",
+    re.IGNORECASE,
+    (
+        *("aadsts", "oauthlog", "accesstokenexpired", "[xoauth2]", "auth=bearer", "grant_type", "client_credentials"),
+        *("saslmechanismoauth", ".accessas", "smtp.send", "oauth"),
+    ),
+)
+_IMAP_LOGIN = Shape(r"\b[A-Za-z]{0,6}\d{1,8} (?:LOGIN [\"<{*](?!\[)|OK LOGIN completed)", holds=("login",))
 
 
 def _kind(text: str, folded: str, mechanisms: tuple[str, ...]) -> Kind | None:
     oauth = "XOAUTH2" in mechanisms or "OAUTHBEARER" in mechanisms
     password = any(m not in ("XOAUTH2", "OAUTHBEARER") for m in mechanisms)
+    oauth = oauth or (not password and bool(_OAUTH.search(text, folded)))
+    password = password or bool(_IMAP_LOGIN.search(text, folded))
     if oauth and password:
         return None
-    if password:
-        return Kind.PASSWORD
-    return Kind.OAUTH if oauth or _OAUTH.search(text, folded) else None
+    return Kind.PASSWORD if password else Kind.OAUTH if oauth else None
 
 
 def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:

@@ -8,7 +8,8 @@ What is found but not known stays: a reply that no sign knows is shown as it is.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -53,12 +54,15 @@ _CONTEXT = (
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 _BARE = r"421|43[0-2]|45[0-5]|50[0-4]|52[13]|53[0458]|55[0-6]"  # statuses that need no enhanced code
+_FIRM = r"50[1-4]|52[13]|53[0458]|55[034]"  # of these the ones that are believed after any colon
+_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 _REPLY = re.compile(
     rf"""
       (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
     | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
     | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
+    | (?<=:)\s{{1,3}}(?P<firm>(?:{_FIRM})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
     | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
     | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
     | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
@@ -96,11 +100,12 @@ _FIELD_OF_REPLY = re.compile(r"[\n\v][ \t]*(?:Error|Visit|Contact|Server|Actual)
 
 def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     """Everything said in the page, in order: replies (also good ones) and known words outside them."""
-    hits = tuple(_text_hits(page, signs))
+    hits = Spans(_text_hits(page, signs))
     replies = [_known(said, signs, hint) for said in _replies(page, signs, hits)]
-    taken = [(said.start, said.end) for said in replies]
+    taken = Spans((said.start, said.end) for said in replies)
     words = list(_words(page, signs, taken, hits, hint))
-    words = [said for said in words if not _wrapper(said, replies, page)]
+    refused = [page.index(reply.start) for reply in replies if not reply.ok]
+    words = [said for said in words if not _wrapper(said, refused, page)]
     if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
         words = [said for said in words if said.reply.status or not _foreign(said, hint)]
     else:
@@ -109,19 +114,58 @@ def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     return sorted(found, key=lambda said: said.start)
 
 
-def _wrapper(said: Said, replies: list[Said], page: Page) -> bool:
-    """A server's words without codes, beside a reply with codes: the program's own telling of that reply."""
+class Spans:
+    """Places in a text, from and to, in order: thousands of them are searched by halves."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self.all = sorted(spans)
+        self._starts = [start for start, _ in self.all]
+        self._longest = max((end - start for start, end in self.all), default=0)
+
+    def across(self, place: int) -> Iterator[tuple[int, int]]:
+        """Those that begin before this place and end behind it."""
+        first = bisect_left(self._starts, place - self._longest)
+        for start, end in self.all[first : bisect_left(self._starts, place)]:
+            if end > place:
+                yield start, end
+
+    def around(self, start: int, end: int) -> tuple[int, int]:
+        """For spans that do not overlap: where the last one before `start` ends, and the first one behind `end` begins.
+
+        0, and beyond every text, where there is none.
+        """
+        left = bisect_right(self._starts, start)
+        ends = [stop for _, stop in self.all[max(0, left - 2) : left] if stop <= start]
+        right = bisect_left(self._starts, end)
+        return max(ends, default=0), self._starts[right] if right < len(self.all) else sys.maxsize
+
+    def hold(self, start: int, end: int) -> bool:
+        """For spans that do not overlap: is this place inside one of them, but for one character behind it?"""
+        last = bisect_right(self._starts, start)
+        return bool(last) and end <= self.all[last - 1][1] + 1
+
+
+def _wrapper(said: Said, refused: Sequence[int], page: Page) -> bool:
+    """A server's words without codes, beside a reply with codes: the program's own telling of that reply.
+
+    refused: on which of the page's lines replies begin that are not ok, in order.
+    """
     if said.client or said.reply.status or said.reply.enhanced or not said.sign:
         return False
     if not (said.sign.match.status or said.sign.match.enhanced):
         return False  # a detail that servers add without a code (`OAuthLog`)
-    index = page.index(said.start)
-    return any(not reply.ok and abs(page.index(reply.start) - index) <= 2 for reply in replies)
+    return _near(refused, page.index(said.start), 2)
+
+
+def _near(lines: Sequence[int], index: int, reach: int) -> bool:
+    """Is one of these lines (in order) so near?"""
+    at = bisect_left(lines, index - reach)
+    return at < len(lines) and lines[at] <= index + reach
 
 
 def _foreign(said: Said, hint: Protocol) -> bool:
     sign = said.sign
-    return bool(sign and sign.protocol not in (None, hint) and sign.match.word)
+    return bool(sign and sign.protocol not in (None, hint))
 
 
 SHORT = 40  # lines; so few were chosen by a person, who knows what they are about
@@ -134,12 +178,7 @@ def _about_mail(words: list[Said], page: Page) -> list[Said]:
     if short or not any(said.client for said in words):
         return words
     mail = mail_lines(page)
-
-    def near(said: Said) -> bool:
-        at = bisect_left(mail, page.index(said.start) - NEARBY)
-        return at < len(mail) and mail[at] <= page.index(said.start) + NEARBY
-
-    return [said for said in words if not said.client or near(said)]
+    return [said for said in words if not said.client or _near(mail, page.index(said.start), NEARBY)]
 
 
 _UNKNOWN = Shape(rf"AADSTS\d|{_MAIL_WORDS}", re.IGNORECASE)
@@ -180,7 +219,7 @@ def _begin(match: re.Match[str]) -> int:
     return match.start(name or 0)
 
 
-def _replies(page: Page, signs: Signs, hits: Sequence[tuple[int, int]]) -> Iterator[Said]:
+def _replies(page: Page, signs: Signs, hits: Spans) -> Iterator[Said]:
     text = page.text
     starts = _starts(text)
     for number, match in enumerate(starts):
@@ -188,7 +227,7 @@ def _replies(page: Page, signs: Signs, hits: Sequence[tuple[int, int]]) -> Itera
         limit = _begin(starts[number + 1]) if number + 1 < len(starts) else len(text)
         limit = min(limit, start + LONGEST)
         end = _end(page, start, start, limit)
-        if across := [stop for begin, stop in hits if begin < end < stop <= limit]:
+        if across := [stop for _, stop in hits.across(end) if stop <= limit]:
             end = _end(page, start, max(across), limit)  # known words go on behind a line end
         yield said_in(text, start, end, signs)
 
@@ -290,12 +329,12 @@ _ENTRA = Shape(r"\bAADSTS\d{4,8}\b")
 def _words(
     page: Page,
     signs: Signs,
-    taken: list[tuple[int, int]],
-    hits: Sequence[tuple[int, int]],
+    taken: Spans,
+    hits: Spans,
     hint: Protocol | None,
 ) -> Iterator[Said]:
     """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
-    spans = sorted(span for span in (*hits, *_word_hits(page, signs)) if not _inside(span, taken))
+    spans = sorted(span for span in (*hits.all, *_word_hits(page, signs)) if not taken.hold(*span))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
         if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
@@ -304,10 +343,6 @@ def _words(
             merged.append((start, end))
     for start, end in merged:
         yield from _worded(page, signs, start, end, taken, hint)
-
-
-def _inside(span: tuple[int, int], taken: Iterable[tuple[int, int]]) -> bool:
-    return any(start <= span[0] and span[1] <= end + 1 for start, end in taken)
 
 
 def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
@@ -330,7 +365,7 @@ def _identifier(text: str, start: int, end: int) -> bool:
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     folded = page.text.casefold()
-    for word in dict.fromkeys(word for sign in signs.all for word in sign.match.word):
+    for word in dict.fromkeys(word for word, _ in signs.words):
         if word.casefold() not in folded:
             continue
         for found in word_pattern(word).finditer(page.text):
@@ -342,17 +377,16 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
         yield found.span()
 
 
-def _worded(
-    page: Page, signs: Signs, start: int, end: int, taken: list[tuple[int, int]], hint: Protocol | None
-) -> Iterator[Said]:
+def _worded(page: Page, signs: Signs, start: int, end: int, taken: Spans, hint: Protocol | None) -> Iterator[Said]:
     text = page.text
-    left = max([page.start(page.index(start)), *(e for s, e in taken if e <= start)])
+    behind, ahead = taken.around(start, end)
+    left = max(page.start(page.index(start)), behind)
     before = max([left, *(found.end() for found in _LEFT.pattern.finditer(text, left, start))])
     if found := _BEFORE.pattern.search(text, left, before):
         before = found.start()
     index = page.index(end - 1)
     line_end = page.start(index) + len(page.lines[index].text)
-    right = min([line_end, *(s for s, e in taken if s >= end), end + LONGEST])
+    right = min(line_end, ahead, end + LONGEST)
     stop = _END.search(text, end, right)
     right = stop.start() if stop else right
     said = _with_status(said_in(text, before, right, signs), text[before:right])

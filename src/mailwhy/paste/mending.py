@@ -6,7 +6,7 @@ import re
 from itertools import chain, product, zip_longest
 
 from ..reply import TRAILER, harmless
-from ..signs import Signs, squash
+from ..signs import ENOUGH, Signs, squash
 from .shape import Shape
 from .text import SOFT
 
@@ -42,7 +42,7 @@ _SPELLINGS: dict[int, list[tuple[str, re.Pattern[str], str]]] = {}
 def _spellings(signs: Signs) -> list[tuple[str, re.Pattern[str], str]]:
     if id(signs) not in _SPELLINGS:
         _SPELLINGS.clear()
-        texts = {text for sign in signs.all for text in sign.match.text if len(squash(text)) >= 16}
+        texts = {text for text in signs.spellings if len(squash(text)) >= ENOUGH}
         _SPELLINGS[id(signs)] = [
             (squash(text), re.compile(r"\s*".join(map(re.escape, "".join(text.split()))), re.IGNORECASE), text)
             for text in sorted(texts)

@@ -79,7 +79,10 @@ def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 
 _CODE = re.compile(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
 _STATUS = re.compile(r"[45][0-5]\d[ \-,][^\n]{0,160}")
-_MAIL = re.compile(r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection", re.I)
+_MAIL = re.compile(
+    r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection|command (?:not|un)",
+    re.I,
+)
 _LITERALS = ("-err", "aadsts", "* bye", "errorcode", "error code", "mailwhy/1")
 _SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?\"'`*()[]{}<>=/\\|#_-"}
 
@@ -89,7 +92,7 @@ class Filter:
 
     def __init__(self, signs: Signs) -> None:
         self._by_word: dict[str, list[frozenset[str]]] = {}
-        spellings = {text for sign in signs.all for text in (*sign.match.text, *sign.match.word)}
+        spellings = {*signs.spellings, *(word for word, _ in signs.words)}
         wanted = [words for text in spellings if (words := _words(text))]
         often: dict[str, int] = {}
         for words in wanted:

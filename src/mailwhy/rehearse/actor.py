@@ -43,6 +43,10 @@ async def act(
         fault = why.fault
     except (OSError, EOFError) as why:
         fault = fault_of(why)
+    except asyncio.CancelledError:
+        fault = Fault.CANCELLED
+        actor.watch.close(fault)  # tells `on_step` where it stood
+        raise
     finally:
         if actor.side:
             actor.side.close()

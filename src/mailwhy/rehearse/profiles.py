@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..knowledge import HOME
-from ..model import NotPlainError, Protocol, Tls, from_plain
+from ..model import Protocol, Tls
+from ..plain import NotPlainError, from_plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from .watch import Asked, Watch
 
 COMMAND = 8192  # octets in a command line, RFC 7162 4
 LITERAL = re.compile(rb"\{(\d{1,12})(\+?)\}\r?\n$")
+COUNT = re.compile(rb"\* \d+ (EXISTS|RECENT)\r?\n", re.IGNORECASE)
 TAGGED = re.compile(rb"([^\s*+]\S*) (OK|NO|BAD)\b", re.IGNORECASE)
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"(){]+)')
 BEFORE = frozenset({"CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "ID", "ENABLE"})
 AFTER = frozenset(
     {"SELECT", "EXAMINE", "LIST", "LSUB", "NAMESPACE", "STATUS", "IDLE", "CLOSE", "UNSELECT", "CHECK", "EXPUNGE"}
 )
+UNKNOWN = "***"  # no app's tag: in a recording it stands for a command that is not shown
 OPTIONAL = frozenset({"ID", "ENABLE", "NOOP"})  # a server need not know them before a sign-in
 MAILBOX = frozenset(["SELECT", "EXAMINE", "LIST", "LSUB", "NAMESPACE", "STATUS"])
 
@@ -132,6 +134,8 @@ class Imap(Watch):
         upper = line[:16].upper()
         if tagged or upper.startswith((b"* OK", b"* NO", b"* BAD", b"* BYE", b"* PREAUTH", b"* CAPABILITY", b"+")):
             self.heard(line)
+        elif COUNT.match(line):
+            self.note("S", decode(line))
         if line.startswith(b"+"):
             self.answer = []
         if not self._greeted:
@@ -166,7 +170,7 @@ class Imap(Watch):
         self.step(Stage.CAPABILITIES, asked=self.asked[0], seen={"words": self._words, "auth": auth})
 
     def _answered(self, tag: str, ok: bool) -> None:
-        asked = next((each for each in self.asked if each.tag == tag), None)
+        asked = next((each for each in self.asked if each.tag in (tag, UNKNOWN)), None)
         reply = self.reply()
         if asked is None:
             return

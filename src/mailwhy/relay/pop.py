@@ -110,9 +110,10 @@ class Pop(Watch):
 
     def _more(self, line: bytes) -> None:
         asked = self._listing
-        if asked and asked.verb == "CAPA":
+        end = line.rstrip(b"\r\n") == b"."
+        if end or (asked and asked.verb == "CAPA"):
             self.note("S", decode(line))
-        if line.rstrip(b"\r\n") != b".":
+        if not end:
             if asked and asked.verb == "CAPA" and len(self._list) < COMMAND:
                 self._list.append(decode(line))
             return
@@ -143,6 +144,10 @@ class Pop(Watch):
             self.step(Stage.USE, asked=asked, reply=reply)
 
     # --- the end
+
+    def lost_track(self) -> None:
+        super().lost_track()
+        self._listing = None
 
     def stage_of(self, asked: Asked) -> Stage:
         if asked.mechanism or asked.verb == "USER":

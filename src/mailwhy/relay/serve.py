@@ -48,14 +48,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One session that is over. dialogue: who ("C", "S", "TLS", "R") and what, secrets masked; dropped: the rest."""
+    """One session that is over. dialogue: who ("C", "S", "TLS", "R", "#") and what, secrets masked."""
 
     number: int
     peer: str
     attempt: Attempt
     account: Account
     dialogue: tuple[tuple[str, str], ...]
-    dropped: int = 0
 
 
 @dataclass(slots=True)
@@ -149,7 +148,7 @@ class Relay:
                     await session.run()
                 self._count(peer, session)
                 watch = session.watch
-                told = Seen(number, peer, watch.attempt, watch.account, tuple(watch.dialogue), watch.dropped)
+                told = Seen(number, peer, watch.attempt, watch.account, tuple(watch.dialogue))
                 self.observer.ended(told)
         finally:
             side.close()

@@ -234,6 +234,10 @@ class Smtp(Watch):
 
     # --- the end
 
+    def lost_track(self) -> None:
+        super().lost_track()
+        self._mail = False
+
     def stage_of(self, asked: Asked) -> Stage:
         stages = {"AUTH": Stage.AUTH, "EHLO": Stage.CAPABILITIES, "HELO": Stage.CAPABILITIES, "STARTTLS": Stage.TLS}
         return stages.get(asked.verb, Stage.USE)

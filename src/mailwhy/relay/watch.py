@@ -10,10 +10,13 @@ and the mail itself are counted, not stored. What the app signs in with is used 
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from ..model import Account, Attempt, Fault, JsonValue, Kind, Reply, Stage, Step, Target, Tls
@@ -22,10 +25,13 @@ from ..reply import decode, parse
 
 LONGEST = 64 * 1024  # octets of one line that are looked at
 SHOWN = 1000  # characters of one line that are kept
-KEPT = 400  # lines kept of one session
+KEPT = 400  # lines kept of one session: half of them its first ones, half its last
 ANSWER = 200  # lines of one answer
 REDACTORS = 8  # things that may be secrets, remembered for masking
-STEPS = 200  # steps written down of one session; what comes after goes on unread
+STEPS = 200  # steps written down of one session; then mails that went well are forgotten, else the rest goes on unread
+DETAIL = 300  # characters of a library's words in a recording
+LEFT_OUT = "left out"
+SHOWN_OF_STEP = ("side", "version", "offered", "problems", "mechanism", "injected", "address", "detail")
 UNANSWERED = 500  # commands that wait for their answers; an app that sends more is read along no further
 
 OnStep = Callable[[Target, Step], None]
@@ -89,8 +95,9 @@ class Watch:
         self.login: str | None = None
         self.sender: str | None = None
         self.habits: set[str] = set()
-        self.dialogue: list[tuple[str, str]] = []
-        self.dropped = 0  # lines of the dialogue beyond KEPT
+        self._first: list[tuple[str, str]] = []
+        self._latest: deque[tuple[str, str]] = deque(maxlen=KEPT // 2)
+        self._notes = 0
         self.refused = 0  # sign-ins
         self.signed_in = False
         self.asked: list[Asked] = []
@@ -213,14 +220,28 @@ class Watch:
     def conclude(self) -> None:
         """The last word: habits that show only at the end."""
 
+    def lost_track(self) -> None:
+        """Something was left out here: nothing is awaited any more."""
+        self.asked.clear()
+        self.answer.clear()
+
     # --- what subclasses use
 
     def note(self, who: str, text: str) -> None:
-        """One line of the dialogue; "C", "S", "TLS" or "R" (the relay's own words)."""
-        if len(self.dialogue) >= KEPT:
-            self.dropped += 1
-            return
-        self.dialogue.append((who, self._shown([text])[0]))
+        """One line of the dialogue; "C", "S", "TLS", "R" (the relay's own words) or "#" (a step, see `notes`)."""
+        kept = self._first if len(self._first) < KEPT // 2 else self._latest
+        kept.append((who, self._shown([text])[0]))
+        self._notes += 1
+
+    @property
+    def dialogue(self) -> list[tuple[str, str]]:
+        """The lines so far. What is left out of a long session is said, and ends where the app begins something."""
+        latest = list(self._latest)
+        if self._notes > KEPT:
+            begins = (n for n, pair in enumerate(pairwise(latest), 1) if _begins(*pair))
+            latest = latest[next(begins, len(latest)) :]
+            latest.insert(0, ("#", f"and {self._notes - len(self._first) - len(latest)} lines {LEFT_OUT}"))
+        return [*self._first, *latest]
 
     def heard(self, line: bytes) -> None:
         """Notes a line of the server's, and keeps it as part of the answer that is being read."""
@@ -279,9 +300,22 @@ class Watch:
             round(now - start, 6),
             round(start - self._began, 6),
         )
-        self.steps.append(made)
+        self._keep(made)
         if self.on_step:
             self.on_step(self.target, made)
+
+    def _keep(self, step: Step) -> None:
+        """A long session's mails that went well make room for what comes after them."""
+        if len(self.steps) >= STEPS - 1 and (
+            old := next((s for s in self.steps if s.ok and s.stage is Stage.USE), None)
+        ):
+            self.steps.remove(old)
+        self.steps.append(step)
+        if step.fault or (step.reply is None and step.stage in (Stage.DNS, Stage.TCP, Stage.TLS)):
+            seen = {key: step.seen[key] for key in SHOWN_OF_STEP if step.seen.get(key)}
+            if "detail" in seen:
+                seen["detail"] = str(seen["detail"])[:DETAIL]
+            self.note("#", f"step: {step.stage} {'ok' if step.ok else step.fault} {json.dumps(seen)}")
 
     def failed(self, stage: Stage, fault: Fault, asked: Asked | None = None, **seen: JsonValue) -> None:
         """A stage that ended without an answer."""
@@ -310,15 +344,23 @@ class Watch:
         """The evidence so far. Sign-ins that were refused before one that was accepted are not its end."""
         target = Target(self.target.protocol, self.target.host, self.target.port, self.tls)
         facts = frozenset(self.habits)
-        return Attempt(target, tuple(_mended(self.steps)), kind=self.kind, started=self._started, facts=facts)
+        return Attempt(target, mended(self.steps), kind=self.kind, started=self._started, facts=facts)
 
 
-def _mended(steps: Iterable[Step]) -> Iterable[Step]:
+def _begins(before: tuple[str, str], line: tuple[str, str]) -> bool:
+    """Does a command begin here, rather than go on? The answer to one came before, and it is one that is shown."""
+    return before[0] == "S" and line[0] == "C" and not line[1].startswith(("***", "."))
+
+
+def mended(every: Sequence[Step]) -> tuple[Step, ...]:
     """The steps without failures that the app itself has mended (a second EHLO, another mechanism)."""
-    every = list(steps)
+    return tuple(_unmended(every))
+
+
+def _unmended(every: Sequence[Step]) -> Iterable[Step]:
     last_ok = {step.stage: number for number, step in enumerate(every) if step.ok}
     signed_in = last_ok.get(Stage.AUTH, -1)
     for number, step in enumerate(every):
-        mended = last_ok.get(step.stage, -1) if step.stage in (Stage.AUTH, Stage.CAPABILITIES) else signed_in
-        if step.ok or number > mended or step.stage not in (Stage.AUTH, Stage.CAPABILITIES, Stage.USE):
+        later = last_ok.get(step.stage, -1) if step.stage in (Stage.AUTH, Stage.CAPABILITIES) else signed_in
+        if step.ok or number > later or step.stage not in (Stage.AUTH, Stage.CAPABILITIES, Stage.USE):
             yield step

@@ -43,7 +43,7 @@ def rows(outcome: Outcome, knowledge: Knowledge) -> Iterator[list[str]]:
 
 def _values(diagnosis: Diagnosis, outcome: Outcome, knowledge: Knowledge) -> tuple[object, ...]:
     attempt, account = diagnosis.attempt, diagnosis.account
-    step = w.decisive(attempt)
+    step = w.decisive(diagnosis)
     reply = step.reply.spoken if step and step.reply else None
     first = w.cause_of(diagnosis.findings[0], knowledge) if diagnosis.findings else None
     auth = attempt.stage(Stage.AUTH)
@@ -65,7 +65,7 @@ def _values(diagnosis: Diagnosis, outcome: Outcome, knowledge: Knowledge) -> tup
         step.fault.value if step and step.fault else None,
         reply.status if reply else None,
         reply.enhanced if reply else None,
-        w.verbatim(attempt),
+        w.verbatim(diagnosis),
         reply.time if reply else None,
         reply.session if reply else None,
         f"{w.total(attempt):.3f}",

@@ -160,9 +160,9 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"<p><strong>{w.name(attempt.target.protocol)}</strong> {badge} {esc(where)}</p>"
     if attempt.held_back:
         yield f"<p>Held back: {esc(attempt.held_back)}</p>"
-    step = w.decisive(attempt)
+    step = w.decisive(diagnosis)
     if step and step.reply:
-        yield f"<pre>{esc(w.verbatim(attempt))}</pre>"
+        yield f"<pre>{esc(w.verbatim(diagnosis))}</pre>"
         if parts := w.reply_words(step.reply.spoken):
             yield f"<p class=small>{esc(parts)}</p>"
     elif step and step.fault:

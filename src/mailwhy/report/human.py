@@ -117,28 +117,39 @@ def _protocol(page: Page, diagnosis: Diagnosis, order: dict[str, int], options: 
     if attempt.held_back:
         page.say(f"Held back: {'as above' if attempt.held_back in held else w.clean(attempt.held_back)}", 6)
         held.add(attempt.held_back)
-    _reply(page, attempt)
+    _reply(page, diagnosis)
     if diagnosis.verdict is not Verdict.NOT_TRIED:
         page.say(f"{w.secret_of(diagnosis)}: {w.looked(diagnosis)}.", 6)
     numbers = [order[f.cause] for f in diagnosis.findings if f.cause in order]
     if numbers and diagnosis.verdict is not Verdict.RETIRED:
-        page.say(f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(w.ranges(numbers))} below.", 6)
+        page.say(_numbers(numbers, options), 6)
     if options.verbosity >= 1:
         _waterfall(page, attempt)
         _transcript(page, attempt)
+
+
+def _numbers(numbers: Sequence[int], options: Options) -> str:
+    """Which of the listed causes: `Causes: 1-4 below, 11 more with -v.`"""
+    listed = [number for number in numbers if options.verbosity >= 1 or number <= MOST_CAUSES]
+    rest = len(numbers) - len(listed)
+    if not listed:
+        return f"Cause{'s' if rest > 1 else ''}: {', '.join(w.ranges(numbers))}, with -v."
+    more = f", {rest} more with -v" if rest else ""
+    return f"Cause{'s' if len(numbers) > 1 else ''}: {', '.join(w.ranges(listed))} below{more}."
 
 
 def _tone(diagnosis: Diagnosis) -> str:
     return TONE.get(diagnosis.verdict, "doubt")
 
 
-def _reply(page: Page, attempt: Attempt) -> None:
+def _reply(page: Page, diagnosis: Diagnosis) -> None:
     """The server's words on a line of their own, from the first column on: copying takes nothing else along."""
-    step = w.decisive(attempt)
+    step = w.decisive(diagnosis)
     if not step:
         return
-    if text := w.verbatim(attempt):
-        page.say(f"Reply to {w.clean(step.sent) or step.stage}:" if not attempt.seen else "Reply:", 6)
+    if text := w.verbatim(diagnosis):
+        label = "The program said" if w.only_program(diagnosis) else "Reply"
+        page.say(f"{label}:" if diagnosis.attempt.seen else f"Reply to {w.clean(step.sent) or step.stage}:", 6)
         page.exact(text)
     elif step.fault:
         detail = w.clean(step.seen.get("detail", ""))

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
-from ..model import Account, Action, Attempt, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage, to_plain
+from ..model import Account, Action, Attempt, Diagnosis, Finding, Knowledge, Outcome, Reply, Stage
+from ..plain import to_plain
 from ..record import SCHEMA
 from . import Options
 from .words import apart, cause_of, command, fill

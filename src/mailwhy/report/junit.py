@@ -70,7 +70,7 @@ def _case(suite: ET.Element, diagnosis: Diagnosis, outcome: Outcome, knowledge: 
     kind = "failure" if diagnosis.verdict in FAILED else "error"
     first = diagnosis.findings[0].cause if diagnosis.findings else diagnosis.verdict.value
     problem = ET.SubElement(case, kind, {"message": _xml(message), "type": _xml(first)})
-    lines = [w.verbatim(attempt), f"{w.secret_of(diagnosis)}: {w.looked(diagnosis)}."]
+    lines = [w.verbatim(diagnosis), f"{w.secret_of(diagnosis)}: {w.looked(diagnosis)}."]
     lines += [f"{number}. {title}" for number, title in enumerate(titles, 1)]
     problem.text = "\n".join(_xml(line) for line in lines if line)
     return kind

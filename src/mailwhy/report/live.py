@@ -18,13 +18,17 @@ class Live:
 
     def __call__(self, target: Target, step: Step) -> None:
         """One line about one stage."""
-        if not self.on or self.stream is None:
-            return
         text = f"{w.name(target.protocol):<5} {w.stage_words(step)}"
         if step.stage is Stage.TCP and step.ok:
             text += f" to {w.place(target)}"
+        self.say(text, ok=step.ok)
+
+    def say(self, text: str, *, ok: bool = True) -> None:
+        """One line about something that is over."""
+        if not self.on or self.stream is None:
+            return
         if self.color:
-            text = f"\x1b[2m{text}\x1b[0m" if step.ok else f"\x1b[31m{text}\x1b[0m"
+            text = f"\x1b[2m{text}\x1b[0m" if ok else f"\x1b[31m{text}\x1b[0m"
         encoding = self.stream.encoding or "utf-8"
         try:
             self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -74,12 +74,12 @@ def _protocol(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- Held back: {esc(attempt.held_back)}"
     else:
         yield f"- {w.secret_of(diagnosis)}: {w.looked(diagnosis)}"
-    step = w.decisive(attempt)
+    step = w.decisive(diagnosis)
     if step and step.reply:
         if parts := w.reply_words(step.reply.spoken):
             yield f"- Reply: {esc(parts)}"
         yield ""
-        yield from block(w.verbatim(attempt))
+        yield from block(w.verbatim(diagnosis))
     elif step and step.fault:
         yield f"- No reply: {w.FAULTS.get(str(step.fault), step.fault)}"
     yield ""

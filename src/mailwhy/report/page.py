@@ -10,8 +10,9 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..model import Account, Action, Cause, JsonValue, to_plain
+from ..model import Account, Action, Cause, JsonValue
 from ..pages import located
+from ..plain import to_plain
 from .powershell import command_of
 
 NOBODY = Account()

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
-from ..model import Knowledge, Protocol, Stage, Tls, to_plain
+from ..model import Exit, Knowledge, Protocol, Stage, Tls
 from ..places import Answered, AtMicrosoft, Lookup, Path, Paths, Place, State
+from ..plain import to_plain
 from . import Options
 from .human import Page
 from .words import clean, seconds
@@ -60,6 +61,9 @@ def place_text(place: Place, knowledge: Knowledge, options: Options) -> str:
 def _headline(place: Place, knowledge: Knowledge) -> str:
     titles = " or ".join(knowledge.clouds[cloud].title for cloud in place.clouds)
     name = clean(place.asked)
+    if place.exit is Exit.CANCELLED:
+        answered = sum(lookup.answered is not Answered.STOPPED for lookup in place.lookups)
+        return f"{name}: stopped when {answered} of {len(place.lookups)} questions were answered."
     if place.lookups and all(lookup.answered is Answered.TIMEOUT for lookup in place.lookups):
         return f"{name}: the resolver does not answer, so nothing is known of its mail."
     return {
@@ -68,6 +72,17 @@ def _headline(place: Place, knowledge: Knowledge) -> str:
         AtMicrosoft.NO: f"{name}: no record puts its mail at Microsoft 365.",
         AtMicrosoft.UNKNOWN: f"{name}: DNS does not show whether its mail is at Microsoft 365.",
     }[place.at_microsoft]
+
+
+def lookup_line(lookup: Lookup) -> str:
+    """One answer in one line, while the others are awaited."""
+    return f"{lookup.type:<5} {clean(lookup.name)}: {lookup.answered.replace('_', ' ')}"
+
+
+def path_line(path: Path) -> str:
+    """One path in one line, while the others are tried."""
+    port, mode, where, state, took = _row(path)
+    return f"{mode:<13} {port:>3} {clean(path.target.host)} {where}: {state} after {took}"
 
 
 def _grouped(lookups: Iterable[Lookup]) -> dict[str, list[str]]:
@@ -128,6 +143,10 @@ def _row(path: Path) -> tuple[str, str, str, str, str]:
 def _verdict(paths: Paths) -> str:
     clean_ones = [path for path in paths.paths if path.state is State.OPEN]
     odd = [path for path in paths.paths if path.state is not State.OPEN and not path.expected and path.state.definite]
+    if paths.stopped:
+        known = [path for path in paths.paths if path.state is not State.UNKNOWN]
+        text = f"Stopped: {len(known)} of {len(paths.paths)} paths were tried to their end."
+        return text + (f" Open: {_ports(clean_ones)}." if clean_ones else "")
     if paths.exit == 0:
         text = f"Open: {_ports(clean_ones)}."
         return text + (f" Not so: {_ports(odd, states=True)}." if odd else "")

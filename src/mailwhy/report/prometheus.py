@@ -63,7 +63,7 @@ def _of(diagnosis: Diagnosis, labels: dict[str, str]) -> Iterator[Sample]:
                 yield "probe_mail_duration_seconds", phase, sum(step.seconds for step in steps)
     if (expiry := _expiry(diagnosis)) is not None:
         yield "probe_ssl_earliest_cert_expiry", labels, expiry
-    step = w.decisive(attempt) or (attempt.steps[-1] if attempt.steps else None)
+    step = w.decisive(diagnosis) or (attempt.steps[-1] if attempt.steps else None)
     digits = step.reply.spoken.status if step and step.reply else ""
     if attempt.target.protocol == "smtp" and len(digits) == 3 and digits.isascii() and digits.isdigit():
         yield "probe_smtp_status_code", labels, float(digits)

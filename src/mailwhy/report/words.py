@@ -29,6 +29,7 @@ from ..model import (
     Step,
     Target,
     Verdict,
+    bracketed,
 )
 from ..noun import dataclass
 from ..pages import at, located, suited
@@ -86,9 +87,25 @@ def looked(diagnosis: Diagnosis) -> str:
     return LOOKED[diagnosis.password]
 
 
+# how a connection ended of which only the program tells
+ENDED = {
+    "client-connect-timeout": "not reached",
+    "client-connection-refused": "not reached",
+    "client-connection-closed": "failed: the connection was closed without an answer",
+    "client-connection-reset": "failed: the connection was cut off without an answer",
+    "client-dns-temporary": "not reached",
+    "client-host-unknown": "not reached",
+    "client-operation-timeout": "failed: no answer in time",
+    "client-read-timeout": "failed: no answer in time",
+}
+
+
 def said(diagnosis: Diagnosis) -> str:
     """The verdict in words; an answer that no sign knows is a refusal all the same, and Ctrl-C is nobody's refusal."""
-    step = decisive(diagnosis.attempt)
+    step = decisive(diagnosis)
+    if only_program(diagnosis) and diagnosis.verdict in (Verdict.NAMED, Verdict.NARROWED):
+        told = "refused" if diagnosis.password is Password.REFUSED else "failed"
+        return ENDED.get(diagnosis.sign or "", told)
     if diagnosis.verdict is Verdict.UNKNOWN and step and step.stage is Stage.AUTH and step.reply:
         return "refused, reason not known"
     if step and step.fault is Fault.CANCELLED:
@@ -100,7 +117,7 @@ def place(target: Target) -> str:
     """Host, port and TLS as far as they are known."""
     address = clean(target.host or "")
     if target.port:
-        address = f"{address}:{target.port}" if address else f"port {target.port}"
+        address = f"{bracketed(address)}:{target.port}" if address else f"port {target.port}"
     tls = TLS_WORDS[target.tls.value] if target.tls else ""
     return f"{address} ({tls})" if address and tls else address or tls
 
@@ -141,15 +158,23 @@ def cause_of(finding: Finding, knowledge: Knowledge) -> Cause:
     return located(suited(cause, finding.place), finding.target, finding.place)
 
 
-def decisive(attempt: Attempt) -> Step | None:
-    """The step that says why: a refused sign-in before its consequences, else where it ended."""
-    failed = [step for step in attempt.steps if not step.ok]
+def only_program(diagnosis: Diagnosis) -> bool:
+    """Is all that was pasted a program's own words? Then it is not known that a server refused anything."""
+    return bool(diagnosis.attempt.seen and diagnosis.sign and diagnosis.sign.startswith("client-"))
+
+
+def decisive(diagnosis: Diagnosis) -> Step | None:
+    """The step that says why: in a paste what was understood best, else a refused sign-in before its consequences,
+    else where it ended."""
+    if diagnosis.attempt.seen and diagnosis.step is not None:
+        return diagnosis.attempt.steps[diagnosis.step]
+    failed = [step for step in diagnosis.attempt.steps if not step.ok]
     return next((s for s in failed if s.stage is Stage.AUTH), failed[0] if failed else None)
 
 
-def verbatim(attempt: Attempt) -> str:
+def verbatim(diagnosis: Diagnosis) -> str:
     """The decisive reply on one line, harmless to print, or ""."""
-    step = decisive(attempt)
+    step = decisive(diagnosis)
     return clean(step.reply.line) if step and step.reply else ""
 
 
@@ -242,7 +267,7 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
     if any(d.verdict is Verdict.RETIRED and d.attempt.target.protocol is Protocol.SMTP for d in outcome.diagnoses):
         retired = "Use a program with modern sign-in (OAuth), or the browser."
     held = "Read below why it was held back, mend that, then run it again."
-    if any((step := decisive(d.attempt)) and step.fault is Fault.CANCELLED for d in outcome.diagnoses):
+    if any((step := decisive(d)) and step.fault is Fault.CANCELLED for d in outcome.diagnoses):
         held = "Run it again, and let it come to its end."
     endings = {
         Verdict.WORKS: ("nobody: the sign-in works.", "Nothing has to be done."),
@@ -298,7 +323,7 @@ def explained(finding: Finding, outcome: Outcome) -> tuple[Protocol, ...]:
 
 def shown(outcome: Outcome) -> frozenset[str]:
     """What stands at the protocols already, as `evidence` would say it: replies, and faults."""
-    steps = [step for d in outcome.diagnoses if (step := decisive(d.attempt))]
+    steps = [step for d in outcome.diagnoses if (step := decisive(d))]
     faults = (f"{step.stage}: {str(step.fault).replace('_', ' ')}" for step in steps if step.fault)
     return frozenset((*(clean(step.reply.line) for step in steps if step.reply), *faults))
 

@@ -260,7 +260,9 @@ def _raw(secret: str) -> Iterator[str]:
                 yield from (_escaped(text, "%"), _escaped(text, "%").replace("%20", "+"), _escaped(text, "="))
                 for coding in CODINGS:
                     data = text.encode(coding, "surrogatepass")
-                    yield from (harmless(data.decode("latin-1")), decode(data))
+                    yield harmless(data.decode("latin-1"))
+                    if not data.isascii() or data.endswith((b"\r", b"\n")):  # else it is the same
+                        yield decode(data)
 
 
 # as html.escape, whose import costs a millisecond

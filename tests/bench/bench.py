@@ -107,13 +107,16 @@ def start(bench: Bench) -> None:
         "explain": [MAILWHY, "explain", REFUSED],
         "causes": [MAILWHY, "causes"],
         "import mailwhy": [PYTHON, "-c", "import mailwhy"],
+        "import pytest": [PYTHON, "-c", "import pytest"],
         "import mailwhy.mock.plugin": [PYTHON, "-c", "import mailwhy.mock.plugin"],
     }
     bench.compare("start", commands)
+    wall = {name: bench.of("start", name).wall for name in commands}
     for name in list(commands)[1:]:
-        bench.ratios[f"{name} / python -c pass"] = (
-            bench.of("start", name).wall / bench.of("start", "python -c pass").wall
-        )
+        bench.ratios[f"{name} / python -c pass"] = wall[name] / wall["python -c pass"]
+    bench.ratios["import mailwhy.mock.plugin / import pytest"] = (
+        wall["import mailwhy.mock.plugin"] / wall["import pytest"]
+    )
 
 
 def clients(where: Mapping[str, str], host: str) -> dict[str, list[str]]:

@@ -283,7 +283,7 @@ def test_facts() -> None:
     assert facts == {
         "protocol=smtp", "port=587", "tls=starttls", "credential=password", "smtp.capabilities.ok", "smtp.auth.failed",
         "smtp.capabilities.auth.login", "smtp.capabilities.auth.xoauth2", "smtp.fault.closed", "smtp.mechanism=login",
-        "source.family=ipv6", "login.bare", "login.not_mailbox", "sender.not_login", "service=exchange-online", "cloud=worldwide",
+        "source.family=ipv6", "login.bare", "login.not_mailbox", "sender.not_login", "service=exchange-online", "cloud=worldwide", "host=microsoft",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 from click.testing import CliRunner, Result
@@ -324,6 +324,21 @@ def test_a_reply_in_an_address_is_read(spelt: str) -> None:
     assert explain(spelt.format(words)).findings[0].cause == "account.locked"
 
 
+def test_a_refusal_in_the_address_that_a_browser_was_sent_back_to_is_read() -> None:
+    words = quote(
+        "The request is not valid for the application's 'userAudience' configuration. In order to use /common/ "
+        "endpoint, the application must not be configured with 'Consumer' as the user audience."
+    )
+    page = f"https://login.example.test/nativeclient?error=invalid_request&error_description={words}&state=x"
+    assert explain(page).findings[0].cause == "oauth.client_registration_wrong"
+
+
+def test_postfix_own_refusal_to_relay_leads_to_no_tenant() -> None:
+    outcome = explain("554 5.7.1 <a@example.net>: Relay access denied")
+    assert "service=other" in outcome.diagnoses[0].facts
+    assert not any(finding.cause.startswith(("relay.", "account.")) for finding in outcome.findings)
+
+
 def test_a_reply_on_a_narrow_panel_is_read() -> None:
     outcome = explain("\n".join(textwrap.wrap(f"{LOCKED} [AM0PR02CA0134.eurprd02.prod.outlook.com]", 32)))
     assert outcome.findings[0].cause == "account.locked"
@@ -441,5 +456,16 @@ def test_a_name_of_microsofts_own_that_is_not_found_points_to_the_resolver() -> 
 
 def test_what_failed_on_the_way_is_no_refusal() -> None:
     page = render(explain("connect ECONNREFUSED 192.0.2.1:587"), load(), "human")
-    assert "SMTP failed" in page
+    assert "SMTP not reached" in page
     assert "The program said:" in page
+
+
+def test_javamails_sentence_about_login_is_no_login() -> None:
+    page = "Error : javax.mail.MessagingException: No login methods supported!;"
+    assert explain(page).findings[0].cause == "client.unsupported_mechanism"
+    assert "hunter2" not in render(explain("a1 LOGIN methods hunter2\na1 NO LOGIN failed."), load(), "human")
+
+
+def test_a_program_that_calls_its_own_machine_has_no_server_set() -> None:
+    assert explain("Error: connect ECONNREFUSED 127.0.0.1:587").findings[0].cause == "client.wrong_host"
+    assert explain("Error: connect ECONNREFUSED 192.0.2.1:587").findings[0].cause == "network.port_blocked"

@@ -60,6 +60,33 @@ async def test_refused_says_so_for_each_address() -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "dialled"),
+    [(0, ["::1", "127.0.0.1"]), (socket.AF_INET, ["127.0.0.1"]), (socket.AF_INET6, ["::1"])],
+)
+async def test_only_the_family_that_was_told_is_looked_up_and_dialled(
+    family: int, dialled: list[str], refused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the machine has no IPv6: then dialling it fails in another way."""
+    found: dict[int, tuple[Any, ...]] = {
+        socket.AF_INET6: ("::1", refused_port, 0, 0),
+        socket.AF_INET: ("127.0.0.1", refused_port),
+    }
+
+    def answer(host: str, port: int, wanted: int, *_: object, flags: int) -> list[Any]:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        return [(each, socket.SOCK_STREAM, 6, "", at) for each, at in found.items() if wanted in (0, each)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    target = Target(Protocol.SMTP, "mail.contoso.test", refused_port, Tls.NONE)
+    attempt = await probe(target, None, way(family=family))
+    assert attempt.steps[0].seen["addresses"] == dialled
+    step = last(attempt)
+    assert (step.stage, step.ok) == (Stage.TCP, False)
+    assert sorted(entry["address"] for entry in step.seen["tried"]) == sorted(dialled)
+
+
+@pytest.mark.parametrize(
     ("code", "fault"),
     [
         (socket.EAI_NONAME, Fault.NO_SUCH_HOST),

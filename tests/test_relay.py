@@ -341,6 +341,52 @@ async def test_stopping_finishes_what_is_in_flight() -> None:
         assert (await watcher.seen()).attempt.ok(Stage.CAPABILITIES)
 
 
+async def test_stopping_waits_for_the_answer_and_not_for_the_app() -> None:
+    """An app that has its answer and stays connected does not hold the relay up for the whole grace."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x.test\r\n")
+        await reader.readline()
+        asked.set()
+        await go.wait()
+        writer.write(b"250 x.test\r\n")
+        await reader.read(-1)
+
+    async with served(slow) as target, relayed(target) as (relay, _):
+        reader, writer = await app(relay)
+        writer.write(b"EHLO a.b\r\n")
+        await asked.wait()
+        stopping = asyncio.create_task(relay.stop(grace=600))
+        go.set()
+        async with asyncio.timeout(20):
+            await stopping
+        assert (await reader.read(-1)).endswith(b"250 x.test\r\n")
+        writer.close()
+
+
+async def test_a_session_in_its_goodbye_is_not_said_to_be_stopped() -> None:
+    left = asyncio.Event()
+
+    async def goes_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x.test\r\n")
+        await reader.readline()
+        writer.write(b"221 x.test\r\n")
+        await reader.read(-1)
+        left.set()
+        await asyncio.sleep(600)
+
+    async with served(goes_slowly) as target, relayed(target, limits=Limits(farewell=600)) as (relay, watcher):
+        _, writer = await app(relay)
+        writer.write(b"QUIT\r\n")
+        writer.write_eof()
+        await left.wait()
+        await relay.stop()
+        seen = await watcher.seen()
+        writer.close()
+    assert Fault.CANCELLED not in [step.fault for step in seen.attempt.steps]
+
+
 def old_client() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

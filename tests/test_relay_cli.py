@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jsonschema
 import pytest
@@ -41,15 +41,17 @@ class Running:
             self.process.send_signal(how)
         async with asyncio.timeout(30):
             out, _ = await self.process.communicate()
-        return self.process.returncode or 0, out.decode()
+        return self.process.returncode or 0, (out or b"").decode()
 
 
 @contextlib.asynccontextmanager
-async def relay(folder: Path, *arguments: str) -> AsyncIterator[Running]:
+async def relay(
+    folder: Path, *arguments: str, stdout: int | IO[str] = asyncio.subprocess.PIPE
+) -> AsyncIterator[Running]:
     ready, ca = folder / "ready.json", folder / "relay-ca.pem"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailwhy", "relay", "--ready-file", str(ready), *arguments),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
@@ -195,11 +197,35 @@ async def test_it_stops_cleanly(servers: Servers, tmp_path: Path, how: signal.Si
     assert "Traceback" not in out
 
 
+async def test_a_folder_that_is_gone_is_said_and_the_app_is_served(servers: Servers, tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    async with relay(tmp_path, *options(servers, tmp_path), "--record", str(record), "--once", "-q") as running:
+        record.rmdir()
+        await sign_in(running, servers)
+        status, out = await running.end()
+    assert status == 3
+    assert out.count("a session was not recorded") == 1
+    assert "SMTP AUTH is switched off" in out
+    assert len(servers.world.attempts) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+async def test_an_output_that_takes_nothing_does_not_cut_the_app_off(servers: Servers, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        async with relay(tmp_path, *options(servers, tmp_path), "--once", stdout=full) as running:
+            await sign_in(running, servers)
+            status, _ = await running.end()
+    assert status == 3
+    assert [attempt.cause for attempt in servers.world.attempts] == ["mailbox.smtp_auth_disabled"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--listen", "0.0.0.0"], "needs --allow"),
         (["--listen", "printer"], "is not an IP address"),
+        (["--ready-file", "nowhere/ready.json"], "--ready-file nowhere/ready.json: No such file"),
+        (["--record", "/dev/null/x"], "--record /dev/null/x: Not a directory"),
         (["--to", "ftp=x:1"], "is not a server"),
         (["--allow", "everybody"], "is no address and no network"),
         (["--cloud", "nine"], "known clouds"),

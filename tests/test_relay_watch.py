@@ -275,6 +275,23 @@ def test_imap_opens_the_mailbox_or_not() -> None:
     assert watch.account.login == LOGIN
 
 
+def test_a_literal_that_the_server_does_not_want() -> None:
+    """What comes after its refusal is a command again, not the literal."""
+    watch = watched(
+        f"S: * OK The Microsoft Exchange IMAP4 service is ready.\nC: 1 LOGIN {LOGIN} {{9}}\nS: 1 NO LOGIN failed.\n"
+        "C: 2 STARTTLS\nS: 2 OK Begin TLS negotiation now.\nTLS\nC: 3 CAPABILITY\nS: * CAPABILITY IMAP4|3 OK done",
+        Protocol.IMAP,
+    )
+    assert [(step.stage, step.ok) for step in watch.attempt.steps] == [
+        (Stage.GREETING, True),
+        (Stage.AUTH, False),
+        (Stage.TLS, True),
+        (Stage.TLS, True),
+        (Stage.CAPABILITIES, True),
+    ]
+    assert watch.app_secured
+
+
 def test_imap_mail_is_counted_and_not_read() -> None:
     watch = watched(
         f"{IMAP}C: 2 LOGIN {LOGIN} x\nS: 2 OK done\nC: 3 FETCH 1 BODY[]\nS: * 1 FETCH (BODY[] {{14}}|3 NO not this.)|3 OK FETCH completed.",

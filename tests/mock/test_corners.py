@@ -20,7 +20,7 @@ from mailwhy.mock.session import Session, facts_for
 from mailwhy.mock.state import Account, Tenant, Token
 from mailwhy.mock.store import Store
 from mailwhy.mock.tenant import SignIn, mailbox_switch, token
-from mailwhy.mock.world import World
+from mailwhy.mock.world import KEPT, World
 from mailwhy.model import Kind, Protocol
 
 GOOD = "works@before-retirement.test"
@@ -383,3 +383,18 @@ def test_a_dialogue_that_has_ended_takes_nothing_more() -> None:
     player.send(b"USER x\r\n")
     assert player.said == b""
     assert player.talk.ended
+
+
+def test_a_mock_that_runs_for_long_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailwhy.mock.world.KEPT", 3)
+    world = World(builtin(), as_of=date(2026, 11, 22))
+    made = []
+    for _ in range(5):
+        session = Session(world, FRONTS["exchange-online", "worldwide"], Protocol.SMTP)
+        session.sign_in(GOOD, SECRET, Kind.PASSWORD, "LOGIN")
+        made.append(session.id)
+    assert [seen.id for seen in world.sessions] == made[2:]
+    assert [attempt.session for attempt in world.attempts] == made[2:]
+    assert KEPT >= 20_000, "a test, or a list of 10,000 mailboxes, sees all of its own"
+    world.reset()
+    assert (world.attempts, world.sessions) == ([], [])

@@ -162,11 +162,6 @@ class Dovecot(Server):
         return cls.launched(certs, LISTENERS, _launch)
 
     @property
-    def has_ipv6(self) -> bool:
-        """It listens on ::1 as well."""
-        return "::1" in addresses()
-
-    @property
     def sasl(self) -> Path:
         """The socket on which Postfix asks whether a password is right."""
         return self.home / "sasl"

@@ -8,6 +8,7 @@ import json
 import socket
 from pathlib import Path
 
+import needs
 import pytest
 from real import people
 from real.certs import STRANGER
@@ -215,8 +216,8 @@ async def test_dials_from_and_to_where_it_is_told(real_servers: Dovecot) -> None
     ids=["IPv4", "IPv6"],
 )
 async def test_keeps_to_the_family_it_is_told(real_servers: Dovecot, host: str, family: int, other: int) -> None:
-    if host == "::1" and not real_servers.has_ipv6:
-        pytest.skip("no IPv6 on loopback here")
+    if host == "::1":
+        needs.ipv6()
     target = real_servers.target(Protocol.IMAP, Tls.IMPLICIT, host)
     usual = way(real_servers.ca_file)
     attempt = await probe(target, None, dataclasses.replace(usual, family=family))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -86,11 +87,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         write_file(given["ca_out"], ca.decode(), overwrite=True)
     settings = _settings(target, app_tls, context, allow, given)
     show = Show(knowledge, given)
-    try:
-        ctx.exit(asyncio.run(_run(settings, show, given)))
-    except OSError as why:
-        click.echo(f"Error: cannot listen on {given['listen']}: {why.strerror or why}", err=True)
-        ctx.exit(int(Exit.UNKNOWN))
+    ctx.exit(asyncio.run(_run(settings, show, given)))
 
 
 def server_of(text: str, cloud: str, knowledge: Knowledge) -> Target:
@@ -183,7 +180,6 @@ def _settings(
 
 async def _run(settings: Settings, show: Show, given: dict[str, Any]) -> int:
     import asyncio
-    import contextlib
     import signal
 
     from ..relay import Relay
@@ -205,7 +201,12 @@ async def _run(settings: Settings, show: Show, given: dict[str, Any]) -> int:
         with contextlib.suppress(NotImplementedError, ValueError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), asked)
     relay = Relay(settings, Observer(show.began, show.step, ended, show.refused))
-    async with relay:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(relay)
+        except OSError as why:
+            click.echo(f"Error: cannot listen on {settings.host}: {why.strerror or why}", err=True)
+            return int(Exit.UNKNOWN)
         show.ready(relay, given["ready_file"])
         await stop.wait()
         stopping = asyncio.create_task(relay.stop(GRACE))
@@ -214,11 +215,16 @@ async def _run(settings: Settings, show: Show, given: dict[str, Any]) -> int:
         hurry.cancel()
         stopping.cancel()
     show.summary(relay)
+    if show.unwritten:
+        return int(Exit.UNKNOWN)
     return int(show.last.exit) if given["once"] and show.last else int(Exit.OK)
 
 
 class Show:
-    """What the user sees: one line a stage, then the report of a session; the record, where one is kept."""
+    """What the user sees: one line a stage, then the report of a session; the record, where one is kept.
+
+    unwritten   why something could not be shown or recorded. No session is cut off for that: an app is being served
+    """
 
     def __init__(self, knowledge: Knowledge, given: dict[str, Any]) -> None:
         from ..report import Options
@@ -231,12 +237,26 @@ class Show:
         self.as_of, self.facts = given["as_of"], given["facts"]
         self.record: Path | None = given["record"]
         self.last: Outcome | None = None
+        self.unwritten = ""
         if self.record:
-            self.record.mkdir(parents=True, exist_ok=True)
+            try:
+                self.record.mkdir(parents=True, exist_ok=True)
+            except OSError as why:
+                raise click.UsageError(f"--record {self.record}: {why.strerror or why}") from None
 
     def line(self, text: str) -> None:
         """One line, at once."""
-        print_text(text + "\n", sys.stdout)
+        try:
+            print_text(text + "\n", sys.stdout)
+        except OSError as why:
+            self._unwritten(f"nothing more can be shown: {why.strerror or why}")
+
+    def _unwritten(self, why: str) -> None:
+        """Said once; the sessions go on."""
+        if not self.unwritten:
+            with contextlib.suppress(OSError):
+                click.echo(f"Error: {why}", err=True)
+        self.unwritten = why
 
     def ready(self, relay: Relay, path: Path | None) -> None:
         """Where the app has to be pointed."""
@@ -247,9 +267,14 @@ class Show:
         if path:
             data = {"host": settings.host, "port": relay.port, "tls": settings.app_tls.value}
             waiting = path.with_name(path.name + ".part")
-            waiting.write_text(json.dumps(data) + "\n", encoding="utf-8")
-            waiting.replace(path)
-        self.line(f"Point the app at {settings.host}, port {relay.port}, {modes[settings.app_tls]}.")
+            try:
+                waiting.write_text(json.dumps(data) + "\n", encoding="utf-8")
+                waiting.replace(path)
+            except OSError as why:
+                raise click.UsageError(f"--ready-file {path}: {why.strerror or why}") from None
+        everywhere = ipaddress.ip_address(settings.host).is_unspecified
+        where = "an address of this machine" if everywhere else settings.host
+        self.line(f"Point the app at {where}, port {relay.port}, {modes[settings.app_tls]}.")
         self.line(f"Everything goes on unaltered to {place(settings.target)}. Stop with Ctrl-C.")
         if self.hint and settings.app_tls is not Tls.NONE:
             self.line(
@@ -296,7 +321,7 @@ class Show:
             self.line(clean_lines(dialogue(seen), clean))
         for fact in sorted(f for f in seen.attempt.facts if f.startswith("app.")):
             self.line(f"    - {self.knowledge.facts.get(fact, fact)}")
-        print_text(render(outcome, self.knowledge, "human", self.options) + "\n", sys.stdout)
+        self.line(render(outcome, self.knowledge, "human", self.options))
 
     def _keep(self, seen: Seen, outcome: Outcome) -> None:
         if not self.record:
@@ -305,8 +330,11 @@ class Show:
         from ..report import render
 
         stem = self.record / f"session-{os.getpid()}-{seen.number:04}"
-        write_file(stem.with_suffix(".json"), render(outcome, self.knowledge, "json"), overwrite=True)
-        write_file(stem.with_suffix(".txt"), dialogue(seen), overwrite=True)
+        try:
+            write_file(stem.with_suffix(".json"), render(outcome, self.knowledge, "json"), overwrite=True)
+            write_file(stem.with_suffix(".txt"), dialogue(seen), overwrite=True)
+        except click.UsageError as why:
+            self._unwritten(f"a session was not recorded: {why.message.removeprefix('--output ')}")
 
     def summary(self, relay: Relay) -> None:
         """The last words."""

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import knowledge
 from ..model import Kind, Knowledge, Protocol
@@ -25,7 +25,18 @@ from .store import Mail, Store
 from .tenant import ORDERS, Closed, SignIn, first_closed
 
 NOBODY = Tenant(domain="")
+KEPT = 20_000  # connections and sign-ins that are remembered: more than a test makes, in about 12 MB
+T = TypeVar("T")
 FIRST_LOCK = 60.0  # seconds; "longer each time" is documented, doubling is assumed (facts: microsoft 5)
+
+
+class Latest(list[T]):
+    """A list that forgets its oldest entry for each beyond KEPT: a mock may run for months."""
+
+    def append(self, entry: T) -> None:
+        if len(self) >= KEPT:
+            del self[0]
+        super().append(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class World:
 
     as_of    the day on which everything happens; None: today. A tenant's own `org.as_of` stands before it
     orders   protocol -> another order of the gates (see `tenant.allowed`)
+
+    `attempts` and `sessions` hold the last KEPT of each; mail stays until `reset`.
     """
 
     def __init__(
@@ -100,8 +113,8 @@ class World:
         """Back to the start: settings, counters, mail, what was seen."""
         self.tenants = dict(self._start)
         self.store = Store()
-        self.attempts: list[Attempted] = []
-        self.sessions: list[Seen] = []
+        self.attempts: Latest[Attempted] = Latest()
+        self.sessions: Latest[Seen] = Latest()
         self.locks: dict[str, Lock] = {}
         self.open_connections: Counter[str] = Counter()
         self.faults: list[Fault] = list(self._start_faults)

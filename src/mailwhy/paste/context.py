@@ -31,6 +31,7 @@ _SOFTWARE: tuple[tuple[str, Shape], ...] = tuple(
         ("ses", ("email-smtp.",), r"while talking to email-smtp\.|email-smtp\.[\w-]+\.amazonaws\.com"),
         ("exim", ("exim", "incorrect"), r"ESMTP Exim|\b535 Incorrect authentication data"),
         ("postfix", ("postfix",), r"ESMTP Postfix"),
+        ("postfix", ("relay access denied",), r"\b[45]54 [45]\.7\.1 <[^>\s]*>: Relay access denied"),
         ("dovecot", ("dovecot",), r"Dovecot (?:\([^)]*\) )?ready|\] Dovecot"),
         ("yahoo", ("yahoo",), r"smtp\.mail\.yahoo\.com (?:ESMTP|said)"),
     )

@@ -57,7 +57,8 @@ _PLACES = tuple(
         ),
         (
             ("login ",),
-            rf"\bLOGIN[ ]+(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
+            r"\bLOGIN[ ]+(?!methods[ ]supported)"  # a sentence of JavaMail's
+            rf"(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
         ),
         (("pass ",), r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)"),
         # addresses, tokens

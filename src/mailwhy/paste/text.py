@@ -68,7 +68,11 @@ _DOUBLED = Shape(r"(?<=\w)''(?=\w)", holds=("''",))
 _TUPLE = Shape(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\"](?=\d\.|\w)", holds=("'", '"'))
 _RUST = Shape(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*", holds=("error (",))
 
-_IN_ADDRESS = Shape(r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*", 0, ("+", "%20"))
+_IN_ADDRESS = Shape(
+    r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*|(?<=error_description=)[^\s\"<>&+%]+(?:\+|%20)[^\s\"<>&]*",
+    0,
+    ("+", "%20"),
+)
 
 
 def _written(found: re.Match[str]) -> str:

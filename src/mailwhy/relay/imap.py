@@ -34,6 +34,7 @@ class Imap(Watch):
         self._greeted = False
         self._words: list[str] = []
         self._command = ""  # a command whose literals are still arriving
+        self._withheld = False  # its literal waits for the server's leave
         self._literal = bytearray()  # of a LOGIN only
         self._tried = False
 
@@ -42,6 +43,7 @@ class Imap(Watch):
     def client_line(self, line: bytes, size: int) -> None:
         self.habit("bare_lf", not line.endswith(b"\r\n"))
         self.habit("line_too_long", size > COMMAND)
+        self._withheld = False
         if any(asked.verb == "AUTHENTICATE" for asked in self.asked):
             self.note("C", "***")
             self._sasl(decode(line).strip())
@@ -50,6 +52,7 @@ class Imap(Watch):
             self._command += self._with_literal() + decode(line[: literal.start()])
             self._literal.clear()
             self.skip_client = int(literal[1])
+            self._withheld = not literal[2] and self.skip_client > 0
             self._command += "\0"  # where a literal stands
             return
         command = self._command + self._with_literal() + decode(line)
@@ -58,6 +61,7 @@ class Imap(Watch):
         self._whole(command)
 
     def skipped(self, data: bytes) -> None:
+        self._withheld = False
         if len(self._literal) < COMMAND and " LOGIN " in self._command[:200].upper():
             self._literal += data[:COMMAND]
 
@@ -170,6 +174,10 @@ class Imap(Watch):
         self.step(Stage.CAPABILITIES, asked=self.asked[0], seen={"words": self._words, "auth": auth})
 
     def _answered(self, tag: str, ok: bool) -> None:
+        if self._withheld and self._command.split(" ")[0] == tag:  # no leave: the literal does not come
+            self.skip_client, self._withheld = 0, False
+            command, self._command = self._command.removesuffix("\0"), ""
+            self._whole(command)
         asked = next((each for each in self.asked if each.tag in (tag, UNKNOWN)), None)
         reply = self.reply()
         if asked is None:

@@ -22,6 +22,7 @@ from .side import Side
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+LOOK = 0.05  # seconds between two looks at what is still in flight
 CLIENTS = 1000  # clients whose refused sign-ins are counted
 
 
@@ -96,11 +97,17 @@ class Relay:
         """No new sessions; those with nothing in flight end now, the others within `grace` seconds."""
         if self._listener:
             self._listener.close()
-        for task, session in self._tasks.items():
-            if session is None or session.idle:
-                task.cancel()
-        if self._tasks and grace:
-            await asyncio.wait(self._tasks, timeout=grace)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        while self._tasks:
+            for task, session in self._tasks.items():
+                if session is None or session.idle:
+                    task.cancel()
+            left = end - loop.time()
+            if left <= 0:
+                break
+            # an app that has its answer may keep its connection for long: looked at again, and ended then
+            await asyncio.wait(self._tasks, timeout=min(left, LOOK))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -74,7 +74,8 @@ class Session:
         except Failed as why:
             self.over = self.over or why.fault
         except asyncio.CancelledError:
-            self.over = Fault.CANCELLED
+            if not self.app.ended or self.watch.due:  # else the app was through, and only the goodbye is cut short
+                self.over = Fault.CANCELLED
             raise
         except (OSError, EOFError) as why:
             self.over = self.over or fault_of(why)

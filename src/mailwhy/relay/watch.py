@@ -194,6 +194,8 @@ class Watch:
         if waiting:
             gave_up = "app.gave_up" in self.habits
             self.failed(self.stage_of(waiting), Fault.TIMEOUT if gave_up else fault or Fault.CLOSED, waiting)
+        elif fault is Fault.CANCELLED and self.signed_in:
+            pass  # an idle app of which enough is known
         elif fault and all(step.ok for step in self.steps):
             self.failed(Stage.USE if self.signed_in else Stage.CAPABILITIES, fault)
         self.conclude()

@@ -101,7 +101,7 @@ class _Said:
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run.
+    """All signs, ready to be asked. Built once per run; nothing is made before the first question.
 
     signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
     A sign is asked for only when its words, or its codes where it has no words, were said.
@@ -109,14 +109,38 @@ class Signs:
 
     def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
         self.signs = signs
-        self._matches = {name: to_plain(sign.match) for name, sign in signs.items()} if matches is None else matches
-        self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
-        self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
-        self._word_of = tuple((word.casefold(), name) for word, name in self.words)
-        self._first = tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
-        self._silent = {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
+        self._given = matches
         self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
         self._cut_off = lru_cache(REMEMBERED)(self._begun)
+
+    def make_ready(self) -> None:
+        """Does now what the first question would wait for."""
+        _ = self._text_of, self._word_of, self._silent
+
+    @cached_property
+    def _matches(self) -> Mapping[str, Plain]:
+        return {name: to_plain(sign.match) for name, sign in self.signs.items()} if self._given is None else self._given
+
+    @cached_property
+    def _texts(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
+
+    @cached_property
+    def _text_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((text, name) for name, texts in self._texts.items() for text in texts)
+
+    @cached_property
+    def _word_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((word.casefold(), name) for word, name in self.words)
+
+    @cached_property
+    def _first(self) -> tuple[tuple[str, str], ...]:
+        return tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
+
+    @cached_property
+    def _silent(self) -> Mapping[str, Sequence[str] | None]:
+        """The signs that have no words, with the faults that they are."""
+        return {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:

@@ -19,8 +19,9 @@ from real.postfix import Postfix
 from real.process import Server
 
 from mailwhy.mock.certs import shared
-from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Stage, Target, Tls, to_plain
+from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Stage, Target, Tls
 from mailwhy.net import Way
+from mailwhy.plain import to_plain
 from mailwhy.probe import probe
 from mailwhy.relay import Relay, Seen, Settings
 from mailwhy.relay.notes import dialogue

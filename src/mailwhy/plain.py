@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -16,13 +17,23 @@ from typing import Any, TypeVar
 
 from .model import JsonValue, Secret
 
+_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+
+
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(typing.cast("type[Any]", kind)))
+
 
 def to_plain(value: object) -> JsonValue:
     """Any noun as JSON values: dataclasses become objects, sets sorted lists. Secrets raise TypeError."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:  # most values: a list of mailboxes asks for a hundred a row
+        return value
     if isinstance(value, Secret):
         raise TypeError("a secret cannot be written")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if hasattr(kind, "__dataclass_fields__"):
+        return {name: to_plain(getattr(value, name)) for name in _names(typing.cast("Hashable", kind))}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, frozenset | set):
@@ -179,4 +190,10 @@ def _fields(kind: Hashable) -> tuple[Mapping[str, Maker], frozenset[str]]:
         for f in dataclasses.fields(noun)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     )
-    return {name: _maker(hint) for name, hint in typing.get_type_hints(noun).items()}, required
+    return {f.name: _maker(_hint(str(f.type), noun.__module__)) for f in dataclasses.fields(noun)}, required
+
+
+@functools.cache
+def _hint(annotation: str, module: str) -> Any:
+    """The type that an annotation names: many fields have the same, and `typing.get_type_hints` reads each anew."""
+    return eval(annotation, vars(sys.modules[module]))  # noqa: S307 - the source of our own nouns

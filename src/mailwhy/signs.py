@@ -8,16 +8,18 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from .model import Protocol, Reply, Sign, Step
+from .model import Fault, Protocol, Reply, Sign, Stage, Step
 from .noun import dataclass
 from .plain import to_plain
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
+REMEMBERED = 500  # replies whose signs are kept
 CUT = 24  # squashed characters of a text that suffice where the reply ends in the middle of it
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
@@ -77,18 +79,29 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-class _Said:
-    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+class _Told(NamedTuple):
+    """What decides which signs a reply says, and where it was said."""
 
-    def __init__(self, reply: Reply) -> None:
-        lines = " ".join(reply.lines)
-        self.reply = reply
-        self.squashed = squash(reply.text) + squash(lines)
-        self.folded = " ".join(f"{reply.text} {lines}".casefold().split())
+    text: str
+    lines: tuple[str, ...]
+    status: str
+    enhanced: str
+    stage: Stage | None
+    fault: Fault | None
+
+
+class _Said:
+    """The same in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, told: _Told) -> None:
+        lines = " ".join(told.lines)
+        self.told = told
+        self.squashed = squash(told.text) + squash(lines)
+        self.folded = " ".join(f"{told.text} {lines}".casefold().split())
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run.
+    """All signs, ready to be asked. Built once per run; nothing is made before the first question.
 
     signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
     A sign is asked for only when its words, or its codes where it has no words, were said.
@@ -96,11 +109,38 @@ class Signs:
 
     def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
         self.signs = signs
-        self._matches = {name: to_plain(sign.match) for name, sign in signs.items()} if matches is None else matches
-        self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
-        self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
-        self._word_of = tuple((word.casefold(), name) for word, name in self.words)
-        self._wordless = tuple(name for name, match in self._matches.items() if not _has_words(match))
+        self._given = matches
+        self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
+        self._cut_off = lru_cache(REMEMBERED)(self._begun)
+
+    def make_ready(self) -> None:
+        """Does now what the first question would wait for."""
+        _ = self._text_of, self._word_of, self._silent
+
+    @cached_property
+    def _matches(self) -> Mapping[str, Plain]:
+        return {name: to_plain(sign.match) for name, sign in self.signs.items()} if self._given is None else self._given
+
+    @cached_property
+    def _texts(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
+
+    @cached_property
+    def _text_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((text, name) for name, texts in self._texts.items() for text in texts)
+
+    @cached_property
+    def _word_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((word.casefold(), name) for word, name in self.words)
+
+    @cached_property
+    def _first(self) -> tuple[tuple[str, str], ...]:
+        return tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
+
+    @cached_property
+    def _silent(self) -> Mapping[str, Sequence[str] | None]:
+        """The signs that have no words, with the faults that they are."""
+        return {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -112,12 +152,16 @@ class Signs:
         """Every whole word that suffices alone, with its sign's id."""
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
+    def words_in(self, folded: str) -> Iterable[str]:
+        """The words that may stand in this folded text, whole or not: their beginning does."""
+        return (word for word, begin in self._first if begin in folded)
+
     @cached_property
     def spellings(self) -> tuple[str, ...]:
         """Every text as it is written in the handbook."""
         return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
-    def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
+    def of_step(self, step: Step, protocol: Protocol | None = None) -> Iterator[Hit]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
         replies: list[Reply] = []
         reply = step.reply
@@ -125,64 +169,73 @@ class Signs:
             replies.insert(0, reply)
             reply = reply.inner
         for each in replies:
-            if hits := self.of_reply(each, protocol, step):
-                return hits
-        return self._hits(_Said(Reply()), protocol, step)
+            hits = self.of_reply(each, protocol, step)
+            if first := next(hits, None):
+                return chain((first,), hits)
+        return self.of_reply(Reply(), protocol, step)
 
-    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
-        """The signs that this one reply (not its inner one) says, most specific first."""
+    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
+        """The signs that this one reply (not its inner one) says, most specific first.
+
+        One after another, because the first one is mostly all that is asked for: it alone is built then.
+        """
         protocol = protocol or reply.protocol
-        hits = self._hits(_Said(reply), protocol, step)
-        whole = reply.text.endswith(".") and not reply.text.endswith("..")
-        if reply.server or whole or len(reply.text) < CUT:  # what ends with the server's name or a full stop is whole
-            return hits
-        cut = self._begun(reply, protocol)
-        return (cut, *hits) if cut and (not hits or cut.weight.text > hits[0].weight.text) else hits
+        stage, fault = (step.stage, step.fault) if step else (None, None)
+        told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
+        fitting = (pair for pair in self._weighed(told) if self._speaks(pair[0], protocol))
+        hits = (Hit(self.signs[name], weight) for name, weight in fitting)
+        first = next(hits, None)
+        cut = self._cut_off(told, protocol) if _may_be_cut(reply) else None
+        if cut and (first is None or cut.weight.text > first.weight.text):
+            yield cut
+        if first:
+            yield first
+        yield from hits
 
-    def _begun(self, reply: Reply, protocol: Protocol | None) -> Hit | None:
+    def _speaks(self, name: str, protocol: Protocol | None) -> bool:
+        own = self.signs[name].protocol
+        return not (own and protocol) or own is protocol
+
+    def _begun(self, told: _Told, protocol: Protocol | None) -> Hit | None:
         """The one sign whose text the reply ends in the middle of: web pages and logs cut what is long."""
-        tail, best = squash(reply.text).rstrip(".'\""), list[Hit]()
+        tail, found = squash(told.text).rstrip(".'\""), list[Hit]()
         for text, name in self._text_of:
             at = tail.rfind(text[:CUT]) if len(text) > CUT else -1
-            if at < 0 or len(tail) - at == len(text) or not text.startswith(tail[at:]):
-                continue
-            match, sign = self._matches[name], self.signs[name]
-            other = sign.protocol and protocol and sign.protocol is not protocol
-            if other or match.get("stage") or match.get("fault") or match.get("also"):
-                continue
-            codes = ((reply.enhanced, match.get("enhanced", ())), (reply.status, match.get("status", ())))
-            if all(not code or not fitting or code_fits(code, fitting) for code, fitting in codes):
-                best.append(Hit(sign, Weight(len(tail) - at)))
-        best.sort(key=lambda hit: hit.weight, reverse=True)
-        alone = len(best) == 1 or (len(best) > 1 and best[0].weight > best[1].weight)
-        return best[0] if alone else None
+            begun = at >= 0 and text.startswith(tail[at:]) and _agrees(self._matches[name], told)
+            if begun and self._speaks(name, protocol):
+                found.append(Hit(self.signs[name], Weight(len(tail) - at)))
+        found.sort(key=lambda hit: hit.weight, reverse=True)
+        alone = len(found) == 1 or (len(found) > 1 and found[0].weight > found[1].weight)
+        return found[0] if alone else None
 
-    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> tuple[Hit, ...]:
-        weights = ((name, self._weight(name, said, step)) for name in self._candidates(said))
-        signs = ((self.signs[name], weight) for name, weight in weights if weight is not None)
-        hits = (Hit(sign, weight) for sign, weight in signs if protocol in (None, sign.protocol) or not sign.protocol)
-        return tuple(sorted(hits, key=lambda hit: hit.weight, reverse=True))
+    def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
+        """The ids of the signs that are said, whatever the protocol, most specific first."""
+        said = _Said(told)
+        weights = ((name, self._weight(name, said)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weights if weight is not None]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
 
     def _candidates(self, said: _Said) -> Iterable[str]:
-        """The ids, in order, of the signs whose words were said, and of those that have none."""
+        """The ids, in order, of the signs whose words were said, and of those that have none and may fit."""
+        told = said.told
         spoken = {name for text, name in self._text_of if text in said.squashed}
         spoken.update(name for word, name in self._word_of if word in said.folded)
-        spoken.update(self._wordless)
+        spoken.update(name for name, faults in self._silent.items() if not faults or told.fault in faults)
         return (name for name in self._matches if name in spoken)
 
-    def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
-        """How specifically the sign is said, whatever the protocol; None where it is not."""
-        match, reply = self._matches[name], said.reply
+    def _weight(self, name: str, said: _Said) -> Weight | None:
+        """How specifically the sign is said; None where it is not."""
+        match, told = self._matches[name], said.told
         stages = match.get("stage", ())
-        if stages and (step is None or step.stage not in stages):
+        if stages and told.stage not in stages:
             return None
         if faults := match.get("fault"):
-            if step is None or step.fault not in faults:
+            if told.fault not in faults:
                 return None
             return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
         text = self._length(name, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
-        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        enhanced = int(bool(told.enhanced) and code_fits(told.enhanced, match.get("enhanced", ())))
+        status = int(bool(told.status) and code_fits(told.status, match.get("status", ())))
         if not _fits(match, text, enhanced, status):
             return None
         return Weight(text, enhanced, status, 0, int(bool(stages)))
@@ -194,6 +247,20 @@ class Signs:
             return 0
         lengths = [len(text) for text in self._texts[name] if text in said.squashed]
         return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+
+
+def _may_be_cut(reply: Reply) -> bool:
+    """What ends with the server's name or a full stop is whole."""
+    whole = reply.text.endswith(".") and not reply.text.endswith("..")
+    return not (reply.server or whole or len(reply.text) < CUT)
+
+
+def _agrees(match: Plain, told: _Told) -> bool:
+    """Does the sign ask for nothing but its text, and does no code speak against it?"""
+    if match.get("stage") or match.get("fault") or match.get("also"):
+        return False
+    codes = ((told.enhanced, match.get("enhanced")), (told.status, match.get("status")))
+    return all(not said or not wanted or code_fits(said, wanted) for said, wanted in codes)
 
 
 def _has_words(match: Plain) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from ..noun import dataclass
 from ..signs import squash
-from .shape import Shape
+from .shape import Shape, fold
 from .times import leading_time
 
 SOFT = "\v"  # a line end inside a line of the paste
@@ -131,19 +131,20 @@ def _quoted_printable(text: str) -> bool:
 
 # -- prefixes, taken off line by line ----------------------------------------------------------------------------
 
-_GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
-_QUOTE = re.compile(
-    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+# each with words of which one stands in the line, or with the characters that its first word begins with
+_GREP = Shape(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
+_QUOTE = Shape(r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))")
+_LEVEL = Shape(
+    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)",
+    holds=("DEBUG", "INFO", "WARN", "ERR", "FATAL", "TRACE", "NOTICE", "CRITICAL", "VERBOSE"),
 )
-_LEVEL = re.compile(
-    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
+_SYSLOG = Shape(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+", holds=("]:",))
+_CONTAINER = Shape(  # docker compose logs; Kubernetes
+    r"^\s*(?:[\w.-]{1,40} {1,20}\| ?|std(?:out|err) [FP] )(?=\S)", holds=("|", "std")
 )
-_SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
-_CONTAINER = re.compile(
-    r"^\s*(?:[\w.-]{1,40} {1,20}\| ?|std(?:out|err) [FP] )(?=\S)"
-)  # docker compose logs; Kubernetes
-_THREAD = re.compile(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
-_SPEAKER = re.compile(
+_THREAD = Shape(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
+_FIRST = {_QUOTE: ">|#/-R•·→*", _THREAD: "["}
+_SPEAKER = Shape(
     r"""^\s*(?:
       (?P<server> S: | SERVER(?:[ ]->[ ]CLIENT)?: | <<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*? | Rx\b:?|RECV:?
                 | [\w:=()]{0,40}<<< | \w+:[ ](?:POP3|IMAP|SMTP)< | <(?=[ ]b?') )
@@ -151,6 +152,7 @@ _SPEAKER = re.compile(
                 | [\w:=()]{0,40}>>> | \w+:[ ](?:POP3|IMAP|SMTP)> | >(?=[ ]b?') )
     )\s*(?:b?['"](?=\S))?""",
     re.VERBOSE,
+    ("<", ">", "S:", "C:", "SERVER", "CLIENT", "Rx", "Tx", "RECV", "SEND"),
 )
 
 
@@ -181,8 +183,9 @@ def line_of(number: int, text: str) -> Line:
         if told := leading_time(text):
             time, text, prefixed = time or told[0], text[told[1] :], True
             continue
+        begins = text.lstrip()[:1]
         for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD, _CONTAINER):
-            if found := shape.match(text):
+            if begins in _FIRST.get(shape, begins) and (found := shape.match(text)):
                 text, prefixed = text[found.end() :], prefixed or shape is not _QUOTE
                 break
         if text == before:
@@ -199,6 +202,11 @@ class Page:
     @cached_property
     def text(self) -> str:
         return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def folded(self) -> str:
+        """The text in small letters."""
+        return fold(self.text)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -239,22 +247,25 @@ class Squashed:
     """The text as signs are compared, and the way back from each place in it."""
 
     def __init__(self, text: str) -> None:
-        parts: list[str] = []
-        self._at: list[int] = []
-        self._from: list[int] = []
-        self._end = len(text)
-        length = 0
-        for word in re.finditer(r"\S+", text):
-            part = squash(word.group())
-            self._at.append(length)
-            self._from.append(word.start())
-            parts.append(part)
-            length += len(part)
-        self.text = "".join(parts)
+        self._text = text
+        self.text = squash(text)
+
+    @cached_property
+    def _words(self) -> tuple[list[int], list[int]]:
+        """Where each word begins, here and in the unsquashed text."""
+        plain, length = self._text.isascii(), 0
+        here: list[int] = []
+        there: list[int] = []
+        for word in re.finditer(r"\S+", self._text):
+            here.append(length)
+            there.append(word.start())
+            length += word.end() - word.start() if plain else len(squash(word.group()))
+        return here, there
 
     def original(self, index: int) -> int:
         """The place in the unsquashed text; exact but for the rare letter whose folded form is longer."""
-        if not self._at:
+        here, there = self._words
+        if not here:
             return 0
-        word = max(0, bisect_right(self._at, index) - 1)
-        return min(self._end, self._from[word] + index - self._at[word])
+        word = max(0, bisect_right(here, index) - 1)
+        return min(len(self._text), there[word] + index - here[word])

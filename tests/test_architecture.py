@@ -286,3 +286,17 @@ def test_version_is_answered_before_click_is_loaded() -> None:
 
 def test_the_watch_sees_what_is_loaded() -> None:
     assert "asyncio" in loaded_by("import asyncio")
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "needed"),
+    [
+        ("sys", "mailwhy", {"mailwhy", "__future__"}),
+        ("sys, pytest", "mailwhy.mock.plugin", {"mailwhy", "mailwhy.mock", "mailwhy.mock.plugin"}),
+    ],
+)
+def test_an_import_loads_no_more_than_it_needs(before: str, name: str, needed: set[str]) -> None:
+    code = f"import {before}\nbefore = set(sys.modules)\nimport {name}\nprint(*set(sys.modules) - before)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert name in told.split()
+    assert set(told.split()) <= needed

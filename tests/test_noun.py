@@ -68,3 +68,22 @@ def test_it_works_with_what_works_with_dataclasses() -> None:
 def test_a_noun_without_frozen_or_slots_is_refused() -> None:
     with pytest.raises(TypeError, match="frozen"):
         dataclass(frozen=False, slots=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A noun that looks at its values."""
+
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError("too small")
+
+
+def test_a_noun_may_look_at_its_values() -> None:
+    assert Checked(2).size == 2
+    with pytest.raises(ValueError, match="too small"):
+        Checked(-1)
+    with pytest.raises(ValueError, match="too small"):
+        dataclasses.replace(Checked(), size=-1)

@@ -131,7 +131,7 @@ def test_only_the_signs_that_are_said_are_built() -> None:
 
     ready = Signs(Asked(), {name: to_plain(each.match) for name, each in known.items()})
     assert who(ready, "535 5.7.3 Authentication unsuccessful") == ["bare"]
-    assert asked == ["bare"]
+    assert set(asked) == {"bare"}
 
 
 def test_nothing_weighs_nothing() -> None:

@@ -9,13 +9,13 @@ because `--version`, `--help` and `explain` must not pay for asyncio and ssl.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 __all__ = ["Outcome", "Secret", "__version__", "check", "explain", "mock"]
 
+TYPE_CHECKING = False  # typing's own would make this import twice as long
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import mock
     from .model import Outcome, Secret
     from .run import check, explain
@@ -24,6 +24,8 @@ _HOMES = {"Outcome": ".model", "Secret": ".model", "check": ".run", "explain": "
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name == "mock":
         return import_module(".mock", __name__)
     if name in _HOMES:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from .model import Account, Attempt, Knowledge, Stage
 
 COUNTRY = r"com|[a-z]{2}|com?\.[a-z]{2}"
+FRONT_END = r"\.[a-z]{3}(?:prd|p)\d{2,3}(?:\.(?P<rest>[a-z.]{0,15}))?$"
 
 
 def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozenset[str]:
@@ -157,6 +158,9 @@ def cloud_of(host: str, knowledge: Knowledge) -> str | None:
         for suffix in cloud.suffixes
         if name == suffix.lstrip(".") or name.endswith("." + suffix.lstrip("."))
     ]
+    if not found and (cut := re.search(FRONT_END, name)) and "prod.outlook.com".startswith(cut["rest"] or ""):
+        # `DB8PR04CA0012.eurprd04.prod.outl`: pastes are cut anywhere
+        found = [(1, cloud.id) for cloud in knowledge.clouds.values() if "prod.outlook.com" in cloud.suffixes]
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 

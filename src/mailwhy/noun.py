@@ -27,6 +27,11 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
         raise TypeError(f"{type(self).__name__} has no {next(iter(named))!r}")
 
 
+def _init_and_check(self: Any, *values: Any, **named: Any) -> None:
+    _init(self, *values, **named)
+    self.__post_init__()
+
+
 def _all_named(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
     fields = self.__dataclass_fields__
     if len(values) > len(fields):
@@ -93,6 +98,8 @@ else:
         def made(cls: type[T]) -> type[T]:
             for name, method in _METHODS.items():
                 setattr(cls, name, method)
+            if hasattr(cls, "__post_init__"):
+                cls.__init__ = _init_and_check
             noun = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
             fields = noun.__dataclass_fields__.values()
             noun.__defaults__ = tuple((f.name, f.default) for f in fields)

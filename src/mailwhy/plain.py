@@ -17,13 +17,23 @@ from typing import Any, TypeVar
 
 from .model import JsonValue, Secret
 
+_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+
+
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(typing.cast("type[Any]", kind)))
+
 
 def to_plain(value: object) -> JsonValue:
     """Any noun as JSON values: dataclasses become objects, sets sorted lists. Secrets raise TypeError."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:  # most values: a list of mailboxes asks for a hundred a row
+        return value
     if isinstance(value, Secret):
         raise TypeError("a secret cannot be written")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if hasattr(kind, "__dataclass_fields__"):
+        return {name: to_plain(getattr(value, name)) for name in _names(typing.cast("Hashable", kind))}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, frozenset | set):

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .net import Recorder
     from .probe import Way
 
+NEAR = 0.1  # seconds within which servers on loopback have answered: what works needs no signs
 Observer = Callable[[Target, Step], None]
 
 
@@ -256,7 +257,8 @@ class Check:
             async with asyncio.TaskGroup() as group:
                 for recorder in self.recorders:
                     group.create_task(self._one(recorder))
-                asyncio.get_running_loop().call_soon(lambda: self.signs)  # made while the connections are under way
+                # a refusal needs them: made while the first answers are on their way, where that takes any time
+                asyncio.get_running_loop().call_later(NEAR, self.signs.make_ready)
         finally:
             self.finished = _now()
             for recorder in self.recorders:  # a list must not wait for the search for garbage to forget this run
@@ -338,9 +340,10 @@ class Check:
         from .ledger import SignIn
 
         sign_in = SignIn.of(attempt, self.credential, self._cloud_at(attempt.target))
+        if sign_in.exempt:
+            return None
         now = datetime.now(UTC)
-        held = await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist)
-        if held:
+        if held := await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist):
             return str(held)
         self._sent[attempt.target] = sign_in
         return None

@@ -21,10 +21,10 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from .model import Kind, Secret
+from .noun import dataclass
 
 LIMIT = 65536  # bytes; the longest access token seen is a few thousand
 COMMAND_SECONDS = 120.0  # long enough to unlock a password store by hand

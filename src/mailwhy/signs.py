@@ -20,6 +20,7 @@ from .plain import to_plain
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
 REMEMBERED = 500  # replies whose signs are kept
+CUT = 24  # squashed characters of a text that suffice where the reply ends in the middle of it
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -96,11 +97,11 @@ class _Said:
         lines = " ".join(told.lines)
         self.told = told
         self.squashed = squash(told.text) + squash(lines)
-        self.folded = f"{told.text} {lines}".casefold()
+        self.folded = " ".join(f"{told.text} {lines}".casefold().split())
 
 
 class Signs:
-    """All signs, ready to be asked. Built once per run.
+    """All signs, ready to be asked. Built once per run; nothing is made before the first question.
 
     signs: each by its id; matches: their `match` as the files have it, where it is at hand before they are built.
     A sign is asked for only when its words, or its codes where it has no words, were said.
@@ -108,13 +109,38 @@ class Signs:
 
     def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
         self.signs = signs
-        self._matches = {name: to_plain(sign.match) for name, sign in signs.items()} if matches is None else matches
-        self._texts = {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
-        self._text_of = tuple((text, name) for name, texts in self._texts.items() for text in texts)
-        self._word_of = tuple((word.casefold(), name) for word, name in self.words)
-        self._whole = tuple({word: word.casefold() for word, _ in self.words}.items())
-        self._silent = {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
+        self._given = matches
         self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
+        self._cut_off = lru_cache(REMEMBERED)(self._begun)
+
+    def make_ready(self) -> None:
+        """Does now what the first question would wait for."""
+        _ = self._text_of, self._word_of, self._silent
+
+    @cached_property
+    def _matches(self) -> Mapping[str, Plain]:
+        return {name: to_plain(sign.match) for name, sign in self.signs.items()} if self._given is None else self._given
+
+    @cached_property
+    def _texts(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: tuple(map(squash, match.get("text", ()))) for name, match in self._matches.items()}
+
+    @cached_property
+    def _text_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((text, name) for name, texts in self._texts.items() for text in texts)
+
+    @cached_property
+    def _word_of(self) -> tuple[tuple[str, str], ...]:
+        return tuple((word.casefold(), name) for word, name in self.words)
+
+    @cached_property
+    def _first(self) -> tuple[tuple[str, str], ...]:
+        return tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
+
+    @cached_property
+    def _silent(self) -> Mapping[str, Sequence[str] | None]:
+        """The signs that have no words, with the faults that they are."""
+        return {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -127,8 +153,8 @@ class Signs:
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
     def words_in(self, folded: str) -> Iterable[str]:
-        """The words that stand in this folded text, whole or not."""
-        return (word for word, small in self._whole if small in folded)
+        """The words that may stand in this folded text, whole or not: their beginning does."""
+        return (word for word, begin in self._first if begin in folded)
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:
@@ -156,10 +182,31 @@ class Signs:
         protocol = protocol or reply.protocol
         stage, fault = (step.stage, step.fault) if step else (None, None)
         told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
-        for name, weight in self._weighed(told):
-            sign = self.signs[name]
-            if not (sign.protocol and protocol) or sign.protocol is protocol:
-                yield Hit(sign, weight)
+        fitting = (pair for pair in self._weighed(told) if self._speaks(pair[0], protocol))
+        hits = (Hit(self.signs[name], weight) for name, weight in fitting)
+        first = next(hits, None)
+        cut = self._cut_off(told, protocol) if _may_be_cut(reply) else None
+        if cut and (first is None or cut.weight.text > first.weight.text):
+            yield cut
+        if first:
+            yield first
+        yield from hits
+
+    def _speaks(self, name: str, protocol: Protocol | None) -> bool:
+        own = self.signs[name].protocol
+        return not (own and protocol) or own is protocol
+
+    def _begun(self, told: _Told, protocol: Protocol | None) -> Hit | None:
+        """The one sign whose text the reply ends in the middle of: web pages and logs cut what is long."""
+        tail, found = squash(told.text).rstrip(".'\""), list[Hit]()
+        for text, name in self._text_of:
+            at = tail.rfind(text[:CUT]) if len(text) > CUT else -1
+            begun = at >= 0 and text.startswith(tail[at:]) and _agrees(self._matches[name], told)
+            if begun and self._speaks(name, protocol):
+                found.append(Hit(self.signs[name], Weight(len(tail) - at)))
+        found.sort(key=lambda hit: hit.weight, reverse=True)
+        alone = len(found) == 1 or (len(found) > 1 and found[0].weight > found[1].weight)
+        return found[0] if alone else None
 
     def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
         """The ids of the signs that are said, whatever the protocol, most specific first."""
@@ -202,6 +249,20 @@ class Signs:
         return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
 
 
+def _may_be_cut(reply: Reply) -> bool:
+    """What ends with the server's name or a full stop is whole."""
+    whole = reply.text.endswith(".") and not reply.text.endswith("..")
+    return not (reply.server or whole or len(reply.text) < CUT)
+
+
+def _agrees(match: Plain, told: _Told) -> bool:
+    """Does the sign ask for nothing but its text, and does no code speak against it?"""
+    if match.get("stage") or match.get("fault") or match.get("also"):
+        return False
+    codes = ((told.enhanced, match.get("enhanced")), (told.status, match.get("status")))
+    return all(not said or not wanted or code_fits(said, wanted) for said, wanted in codes)
+
+
 def _has_words(match: Plain) -> bool:
     return bool(match.get("text") or match.get("word"))
 
@@ -229,11 +290,15 @@ def has_word(text: str, word: str) -> bool:
     return False
 
 
+def _blanks(word: str) -> str:
+    return r"\s{1,40}".join(map(re.escape, word.split(" ")))
+
+
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 
 
 def word_pattern(word: str) -> re.Pattern[str]:
     """The word as a whole word, in any case."""
     if word not in _PATTERNS:
-        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", re.IGNORECASE)
+        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){_blanks(word)}(?![A-Za-z0-9])", re.IGNORECASE)
     return _PATTERNS[word]

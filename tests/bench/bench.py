@@ -1,6 +1,6 @@
 """`make bench`: how fast mailwhy is, beside what else there is, in one run, in turn. Nothing is asserted.
 
-    python -m bench.bench [--runs N] [--json FILE] [start] [check] [line] [bulk] [log] [mock]   default: all
+    python -m bench.bench [--runs N] [--json FILE] [--proxy] [start] [check] [line] [bulk] [log] [mock]   default: all
 
 Every figure is of whole processes, bytecode compiled before: medians of wall time, CPU (with children) and the peak
 of memory. What is not installed is left out. The table is printed; --json also has the machine's facts.
@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
@@ -25,13 +26,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.bench_explain import REFUSED, log
-from bench.delay import FAR, Line, possible
+from bench.delay import FAR, Line, Proxy, possible
 
 HERE = Path(__file__).parent
 
 PYTHON = sys.executable
 MAILWHY = str(Path(PYTHON).with_name("mailwhy"))
-ROUND_TRIPS = 9  # SMTP with STARTTLS to the answer to AUTH: 7; then LOGIN and EXAMINE, or USER, PASS and STAT less one
+ROUND_TRIPS = 9  # SMTP with STARTTLS to the answer to AUTH: 7; then LOGIN and EXAMINE, or PASS and STAT
 DELAY = 0.05  # seconds each way
 
 
@@ -49,8 +50,9 @@ class Figure:
 class Bench:
     """Runs commands in turn and collects their figures."""
 
-    def __init__(self, runs: int) -> None:
+    def __init__(self, runs: int, proxy: bool = False) -> None:
         self.runs = runs
+        self.proxy = proxy
         self.figures: list[Figure] = []
         self.ratios: dict[str, float] = {}
         self.notes: list[str] = []
@@ -105,13 +107,16 @@ def start(bench: Bench) -> None:
         "explain": [MAILWHY, "explain", REFUSED],
         "causes": [MAILWHY, "causes"],
         "import mailwhy": [PYTHON, "-c", "import mailwhy"],
+        "import pytest": [PYTHON, "-c", "import pytest"],
         "import mailwhy.mock.plugin": [PYTHON, "-c", "import mailwhy.mock.plugin"],
     }
     bench.compare("start", commands)
+    wall = {name: bench.of("start", name).wall for name in commands}
     for name in list(commands)[1:]:
-        bench.ratios[f"{name} / python -c pass"] = (
-            bench.of("start", name).wall / bench.of("start", "python -c pass").wall
-        )
+        bench.ratios[f"{name} / python -c pass"] = wall[name] / wall["python -c pass"]
+    bench.ratios["import mailwhy.mock.plugin / import pytest"] = (
+        wall["import mailwhy.mock.plugin"] / wall["import pytest"]
+    )
 
 
 def clients(where: Mapping[str, str], host: str) -> dict[str, list[str]]:
@@ -166,12 +171,18 @@ def check(bench: Bench) -> None:
 
 def line(bench: Bench) -> None:
     """One check over a line with 100 ms of round trip."""
-    if why := possible():
-        bench.notes.append(f"no line with a delay: {why}")
-        return
-    part = "check, round trip 100 ms"
-    with Line(DELAY) as far, servers(bench, far) as where:
-        commands = {name: far.client(command) for name, command in clients(where, FAR).items()}
+    part, round_trips = "check, round trip 100 ms", ROUND_TRIPS
+    with contextlib.ExitStack() as stack:
+        far: Line | Proxy
+        if why := "asked for" if bench.proxy else possible():
+            bench.notes.append(f"a delaying proxy in place of a line with a delay ({why}): connecting takes no time")
+            where, round_trips = stack.enter_context(servers(bench)), ROUND_TRIPS - 1
+            far = stack.enter_context(Proxy(DELAY, {name: int(where[name]) for name in ("smtp", "imap", "pop")}))
+            commands = clients({**where, **{name: str(port) for name, port in far.ports.items()}}, "127.0.0.1")
+        else:
+            far = stack.enter_context(Line(DELAY))
+            where = stack.enter_context(servers(bench, far))
+            commands = {name: far.client(command) for name, command in clients(where, FAR).items()}
         bench.compare(part, commands, runs=max(3, bench.runs // 2), MAILWHY_PASSWORD=where["password"])
         far.flights.clear()
         bench.compare(
@@ -180,7 +191,7 @@ def line(bench: Bench) -> None:
         counted = sorted(far.flights.values(), reverse=True)
     bench.notes.append(f"round trips of mailwhy's connections, on the wire: {counted} (with QUIT, not waited for)")
     ours = bench.of(part, "mailwhy check").wall
-    bench.ratios["check above the floor of its dialogue, ms"] = ours - ROUND_TRIPS * DELAY * 2000
+    bench.ratios["check above the floor of its dialogue, ms"] = ours - round_trips * DELAY * 2000
     if bench.has(part, "swaks smtp", "curl imap", "curl pop"):
         three = sum(bench.of(part, name).wall for name in ("swaks smtp", "curl imap", "curl pop"))
         bench.ratios["check / the three one after another"] = ours / three
@@ -189,7 +200,7 @@ def line(bench: Bench) -> None:
 def bulk(bench: Bench) -> None:
     """Many sign-ins over IMAP, 100 at a time."""
     with servers(bench) as where:
-        for count in (100, 1_000):
+        for count in (100, 1_000, 10_000):
             part = f"bulk, {count:,} sign-ins"
             rows = Path(bench.home, f"list-{count}.csv")
             rows.write_text("address\n" + f"{where['login']}\n" * count, encoding="utf-8")
@@ -211,7 +222,7 @@ def bulk(bench: Bench) -> None:
             proto = [PYTHON, str(HERE / "prototype.py"), "127.0.0.1", where["ca"], where["login"], where["password"]]
             commands = {"prototype": [*proto, "-", str(where["imap"]), "-", str(count), "100"]}
             commands["mailwhy batch"] = ["sh", "-c", f"rm -f {rows}.results; exec {shlex.join(ours)}"]
-            if shutil.which("curl") and count == 1_000:
+            if shutil.which("curl") and count >= 1_000:
                 one = f"curl -sS --cacert {where['ca']} imaps://127.0.0.1:{where['imap']}/ -X NOOP -o /dev/null"
                 one += f" -u {where['login']}:{where['password']}"
                 commands["curl, xargs -P16"] = ["sh", "-c", f"seq {count} | xargs -P16 -I_ {one}"]
@@ -219,8 +230,11 @@ def bulk(bench: Bench) -> None:
             ours_, least = bench.of(part, "mailwhy batch"), bench.of(part, "prototype")
             bench.ratios[f"throughput, batch / prototype, {count:,}"] = least.wall / ours_.wall
             bench.ratios[f"memory of batch, {count:,}, MB"] = ours_.memory
+            bench.ratios[f"CPU of a sign-in, batch, {count:,}, ms"] = ours_.cpu / count
             if bench.has(part, "curl, xargs -P16"):
-                bench.ratios["throughput, batch / curl -P16"] = bench.of(part, "curl, xargs -P16").wall / ours_.wall
+                bench.ratios[f"throughput, batch / curl -P16, {count:,}"] = (
+                    bench.of(part, "curl, xargs -P16").wall / ours_.wall
+                )
 
 
 def _secret(bench: Bench, password: str) -> Path:
@@ -259,6 +273,23 @@ def mock(bench: Bench) -> None:
 PARTS = {"start": start, "check": check, "line": line, "bulk": bulk, "log": logs, "mock": mock}
 
 
+TOOLS = (("curl", "curl", "--version"), ("swaks", "swaks", "--version"), ("dovecot", "dovecot", "--version"))
+
+
+def _version(*command: str) -> str:
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return told.partition("\n")[0][:60]
+
+
+def _first(path: str, key: str) -> str:
+    """The value of this line of a file of the system's, "" where there is none."""
+    with contextlib.suppress(OSError):
+        for text in Path(path).read_text(encoding="utf-8").splitlines():
+            if text.startswith(key):
+                return text.partition(":")[2].strip()
+    return ""
+
+
 def facts() -> dict[str, str | int]:
     """The machine."""
     return {
@@ -266,6 +297,10 @@ def facts() -> dict[str, str | int]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processors": os.cpu_count() or 0,
+        "processor": _first("/proc/cpuinfo", "model name"),
+        "memory": _first("/proc/meminfo", "MemTotal"),
+        "openssl": ssl.OPENSSL_VERSION,
+        **{name: _version(*command) for name, *command in TOOLS if shutil.which(command[0])},
         "load": f"{os.getloadavg()[0]:.1f}",
     }
 
@@ -276,9 +311,10 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--proxy", action="store_true", help="the delay of a proxy, as without root")
     given = parser.parse_args()
     subprocess.run([PYTHON, "-m", "compileall", "-q", str(HERE.parent.parent / "src")], check=False)
-    bench = Bench(given.runs)
+    bench = Bench(given.runs, given.proxy)
     try:
         for name in given.parts or PARTS:
             print(f"... {name}", file=sys.stderr, flush=True)

@@ -137,8 +137,10 @@ async def pop(host: str, port: int, context: ssl.SSLContext, login: bytes, secre
     await wire.until(b"+OK")
     wire.say(b"CAPA\r\n")
     await wire.until(b".")
+    wire.say(b"USER " + login + b"\r\n")
+    await wire.until(b"+OK")
     await go.wait()
-    for command in (b"USER " + login, b"PASS " + secret, b"STAT"):
+    for command in (b"PASS " + secret, b"STAT"):
         wire.say(command + b"\r\n")
         await wire.until(b"+OK")
     wire.say(b"QUIT\r\n")

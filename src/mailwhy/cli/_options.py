@@ -154,8 +154,10 @@ def ca_file(text: str) -> str:
     """A file that holds at least one CA certificate."""
     import ssl
 
+    from ..net import trust
+
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+        trust(text)  # which the probes take as it is
     except ssl.SSLError:
         raise click.BadParameter(_NO_CERTIFICATE.format(text), param_hint="--ca-file") from None
     except OSError as why:

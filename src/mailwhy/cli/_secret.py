@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -17,6 +16,7 @@ from click.core import ParameterSource
 
 from .. import secrets
 from ..model import Kind, Secret
+from ..noun import dataclass
 from ..secrets import Environment, NoSecretError, Taken
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -211,16 +211,18 @@ class Plan:
         host, port = target.host or "", target.port or 0
         return str(detours.get((host, port), (host, port))[0])
 
+    def source(self, row: Row) -> tuple[str, str]:
+        """Where the row's secret comes from: file, command, variable, keyring or password, and which."""
+        if row.source[0]:
+            return row.source
+        name = self.sources[0]
+        return SOURCES[name], str(self.given[name]).replace("{login}", row.login)
+
     def secret(self, row: Row) -> Taken:
         """The row's secret. Raises NoSecretError. May wait for a command or a file."""
-        kind, where = row.source
         if row.secret is not None:
             return Taken(row.secret, "the list")
-        if not kind:
-            kind = {"password_file": "file", "password_command": "command", "keyring_service": "keyring"}[
-                self.sources[0]
-            ]
-            where = str(self.given[self.sources[0]]).replace("{login}", row.login)
+        kind, where = self.source(row)
         if kind == "file":
             return secrets.from_file(Path(where))
         if kind == "command":
@@ -229,13 +231,21 @@ class Plan:
             return secrets.from_keyring(where, row.login)
         return self.environment.read(where)
 
+    def may_wait(self, row: Row) -> bool:
+        """Reading the row's secret may take its time: a command, a keyring, a named pipe."""
+        if row.secret is not None:
+            return False
+        kind, where = self.source(row)
+        return not (kind == "variable" or (kind == "file" and Path(where).is_file()))
+
     async def check(self, row: Row) -> Outcome:
         """One row, checked. What can go wrong is in the outcome."""
         from ..run import check
 
         kind = Kind(row.kind or self.given["credential"] or "password")
         try:
-            taken = await asyncio.to_thread(self.secret, row)
+            await asyncio.sleep(0)  # here ends what another row's error ends
+            taken = await asyncio.to_thread(self.secret, row) if self.may_wait(row) else self.secret(row)
         except NoSecretError as why:
             return self._untried(row, str(why))
         outcome = await check(

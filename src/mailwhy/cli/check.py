@@ -144,7 +144,7 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
             kind=kind,
             targets=targets if again is None else again,
             cloud=cloud,
-            way=way,
+            way=way if again is None else way_of(given),  # what was begun was for the first
             insist=given["insist"] or given["only"] is not None,
             asked=given["only"] or (),
             as_of=given["as_of"],

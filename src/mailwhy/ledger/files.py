@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -85,7 +84,7 @@ class Ledger:
         self._own: set[str] = set()
         self._pending: dict[tuple[str, Protocol], str] = {}
         self._accepted: set[tuple[str, str]] = set()
-        self._spare_key = secrets.token_bytes(32)
+        self._spare_key = os.urandom(32)
 
     def held_back(self, sign_in: SignIn, now: datetime, *, force: bool = False, insist: bool = False) -> Held | None:
         """None to go on, and the sign-in counts as under way until `note` is called; else why it must wait.
@@ -133,7 +132,7 @@ class Ledger:
             if held:
                 self._say("ledger.forced", RISK)
             entry = Entry(
-                secrets.token_hex(8),
+                os.urandom(8).hex(),
                 iso(now),
                 sign_in.protocol,
                 UNDER_WAY,
@@ -161,7 +160,7 @@ class Ledger:
                 # it works now: it may be sent again, but what was refused within the hour still counts
                 entries = [replace(e, judged=Judged.UNKNOWN.value) if e.secret == mark else e for e in entries]
             elif judged is not Judged.NOT_JUDGED:
-                entry_id = waiting or secrets.token_hex(8)
+                entry_id = waiting or os.urandom(8).hex()
                 self._own.add(entry_id)
                 told = (judged.value, mark, sign, reply[:1000], since.start, since.seconds)
                 entries.append(Entry(entry_id, iso(now), sign_in.protocol, *told))
@@ -263,9 +262,7 @@ class Ledger:
             f"The ledger of {blank.login} was damaged and is set aside: what it remembered is not known, so one "
             "refused sign-in within the next hour is the limit.",
         )
-        lost = Entry(
-            secrets.token_hex(8), iso(now), Protocol.SMTP, UNDER_WAY, ""
-        )  # the one that damage allows is spent
+        lost = Entry(os.urandom(8).hex(), iso(now), Protocol.SMTP, UNDER_WAY, "")  # the one that damage allows is spent
         return replace(blank, careful_until=iso(now + WINDOW), entries=(lost,) if again else ()), False
 
     def _save(self, name: str, book: Book) -> None:
@@ -315,7 +312,7 @@ def _is_fresh(path: Path) -> bool:
 
 def _write(path: Path, content: bytes) -> None:
     """Replaces the file in one step, 0600. Raises OSError."""
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    new = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

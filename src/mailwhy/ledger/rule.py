@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import hmac
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ..model import Attempt, Cloud, Credential, Diagnosis, Judged, Password, Protocol, Secret, Stage, Verdict
+from ..noun import dataclass
 
 LIMIT = 2  # an hour; Entra's smart lock-out starts at 10, a tenant may have set it lower
 CAREFUL_LIMIT = 1  # US government clouds lock at 3

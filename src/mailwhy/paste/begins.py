@@ -24,7 +24,7 @@ _BARE = tuple(
     )
 )
 _FIRM = tuple(map(str, (*range(501, 505), 521, 523, 530, 534, 535, 538, 550, 553, 554)))
-_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
+_COUNTED = r"(?:(?:e-?)?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
 _TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
 # written small: a text of plain letters that holds none of the others is searched in small letters
 _CODED = (

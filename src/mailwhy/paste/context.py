@@ -64,7 +64,7 @@ _PORTS = r"25|143|110|465|587|993|995|2525"
 _DIALLED = Shape(
     rf"""
       (?:\b(?:relay|server|host|(?:smtp|mail)[ ](?:host|server)|hostname|smarthost|talking[ ]to|login[ ]on|telnet
-             |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)
+             |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)\b
         ["']?\s*[=:]?\s*[\[{{"'(]?\s*)
       {_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>{_PORTS})\b)?
     | (?<![\w.-])

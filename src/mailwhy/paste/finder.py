@@ -316,7 +316,11 @@ def _words(
     spans = sorted(span for span in (*hits.all, *_word_hits(page, signs)) if not taken.hold(*span))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
-        if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
+        if merged and (
+            start < merged[-1][1]
+            or page.index(start) == page.index(merged[-1][1] - 1)
+            or page.text[merged[-1][1] : start].strip(" ,") == "\n"  # a sentence goes on
+        ):
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))

@@ -35,7 +35,7 @@ _PLACES = tuple(
         # the answer to the prompt for the password: on the next line, or behind it
         (
             ("334",),
-            r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?"
+            r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v](?![^\n\v]{0,80}?\b[245]\d\d[ -][245]\.\d)[^\n\v]{0,80}?"
             r"(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
         ),
         (

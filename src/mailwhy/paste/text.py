@@ -52,6 +52,7 @@ _ANSI = Shape(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\^\[\[[\d;]*m", holds=("\x1b", "^[[")
 )
 _HIDDEN = Shape("[\x00\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd\u00ad]")
+_BLANKS = dict.fromkeys((0xA0, 0x2007, 0x202F, 0x3000), " ")  # typographic ones, as web pages and chats have them
 _WRITTEN_END = Shape(r"\\+r\\+n|\\+[nr](?![a-z]*[\\@])|<br\s*/?>|</(?:p|div|td|tr|li|pre)>", re.IGNORECASE)
 _ESCAPED = Shape(r"\\+(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\\+(?P<mark>[\"'/_*`\[\]<>])|\\+t(?![a-z])")
 _TAG = Shape(
@@ -69,7 +70,9 @@ _TUPLE = Shape(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\
 _RUST = Shape(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*", holds=("error (",))
 
 _IN_ADDRESS = Shape(
-    r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*|(?<=error_description=)[^\s\"<>&+%]+(?:\+|%20)[^\s\"<>&]*",
+    r"(?:(?<=%20)|(?<=%3A)|(?<=%22)|(?<=%27)|(?<=%28)|(?<![\w%.]))"
+    r"(?:[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}|[45]\.\d\.\d{1,3}|(?:NO|BAD)(?:\+|%20)[A-Z]|-ERR)(?:\+|%20)[^\s\"<>&]*"
+    r"|(?<=error_description=)[^\s\"<>&+%]+(?:\+|%20)[^\s\"<>&]*",
     0,
     ("+", "%20"),
 )
@@ -96,14 +99,16 @@ def peel(text: str) -> str:
     """The text without escapes, entities, tags, colours and stars; as many line ends as before."""
     text = _ANSI.sub("", text)
     if not text.isascii() or "\0" in text:
-        text = _HIDDEN.sub("", text)
+        text = _HIDDEN.sub("", text).translate(_BLANKS)
     text = text.replace("\r\n", "\n").replace("\f", " ")
     text = text.replace("\r", SOFT if "\n" in text else "\n")
     for _ in range(3):  # JSON inside JSON inside a log
         if "\\" not in text:
             break
         text = _ESCAPED.sub(_written, _WRITTEN_END.sub(SOFT, text))
-    if "&" in text:
+    for _ in range(3):  # a page inside a page
+        if "&" not in text:
+            break
         text = re.sub(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8});", _entity, text)
     if "<" in text:
         text = _TAG.sub("", _WRITTEN_END.sub(SOFT, text))
@@ -134,6 +139,9 @@ _LEVEL = Shape(
     holds=("DEBUG", "INFO", "WARN", "ERR", "FATAL", "TRACE", "NOTICE", "CRITICAL", "VERBOSE"),
 )
 _SYSLOG = Shape(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+", holds=("]:",))
+_CONTAINER = Shape(  # docker compose logs; Kubernetes
+    r"^\s*(?:[\w.-]{1,40} {1,20}\| ?|std(?:out|err) [FP] )(?=\S)", holds=("|", "std")
+)
 _THREAD = Shape(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
 _FIRST = {_QUOTE: ">|#/-R•·→*", _THREAD: "["}
 _SPEAKER = Shape(
@@ -176,7 +184,7 @@ def line_of(number: int, text: str) -> Line:
             time, text, prefixed = time or told[0], text[told[1] :], True
             continue
         begins = text.lstrip()[:1]
-        for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD):
+        for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD, _CONTAINER):
             if begins in _FIRST.get(shape, begins) and (found := shape.match(text)):
                 text, prefixed = text[found.end() :], prefixed or shape is not _QUOTE
                 break

@@ -281,9 +281,10 @@ def test_facts() -> None:
     )
     facts = facts_of(attempt, Account("bare", "shared@x.test", "other@x.test"), BOOK)
     assert facts == {
-        "protocol=smtp", "port=587", "tls=starttls", "credential=password", "smtp.capabilities.ok", "smtp.auth.failed",
+        "protocol=smtp", "port=587", "host=microsoft", "tls=starttls", "credential=password", "smtp.capabilities.ok",
+        "smtp.auth.failed",
         "smtp.capabilities.auth.login", "smtp.capabilities.auth.xoauth2", "smtp.fault.closed", "smtp.mechanism=login",
-        "source.family=ipv6", "login.bare", "login.not_mailbox", "sender.not_login", "service=exchange-online", "cloud=worldwide", "host=microsoft",
+        "source.family=ipv6", "login.bare", "login.not_mailbox", "sender.not_login", "service=exchange-online", "cloud=worldwide",
     }  # fmt: skip
 
 

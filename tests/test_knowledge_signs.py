@@ -203,7 +203,7 @@ def hits(sign: Sign | None, protocol: Protocol | None, text: str) -> tuple[Hit, 
     """The signs in this text, most specific first, at the stage that the sign asks for."""
     stage = sign.match.stage[0] if sign and sign.match.stage else Stage.AUTH
     protocol = protocol or Protocol.SMTP
-    return SIGNS.of_step(Step(stage, ok=False, reply=parse(protocol, text)), protocol)
+    return tuple(SIGNS.of_step(Step(stage, ok=False, reply=parse(protocol, text)), protocol))
 
 
 def named(sign: Sign) -> str:
@@ -280,13 +280,13 @@ def test_every_text_of_the_field_has_its_sign(protocol: Protocol, text: str, sig
 @pytest.mark.parametrize("protocol", Protocol)
 def test_every_fault_has_a_sign(protocol: Protocol, fault: Fault) -> None:
     stages = [Stage.TCP, Stage.TLS, Stage.GREETING, Stage.AUTH]
-    assert any(SIGNS.of_step(Step(stage, ok=False, fault=fault), protocol) for stage in stages)
+    assert any(tuple(SIGNS.of_step(Step(stage, ok=False, fault=fault), protocol)) for stage in stages)
 
 
 @pytest.mark.parametrize("stage", [Stage.DNS, Stage.TCP, Stage.TLS, Stage.GREETING, Stage.CAPABILITIES, Stage.AUTH])
 def test_a_time_out_has_a_sign_at_every_stage(stage: Stage) -> None:
     for protocol in Protocol:
-        assert SIGNS.of_step(Step(stage, ok=False, fault=Fault.TIMEOUT), protocol)
+        assert tuple(SIGNS.of_step(Step(stage, ok=False, fault=Fault.TIMEOUT), protocol))
 
 
 SURE = [
@@ -303,14 +303,14 @@ def test_a_mangled_example_still_speaks(sign: Sign, chance: random.Random) -> No
     words = re.sub(r"^[0-9]{3}[ -]([0-9]\.[0-9]{1,3}\.[0-9]{1,3} )?", "", sign.example)
     words = "".join(c + ("\n " if chance.random() < 0.05 else "") for c in words)
     words = words.upper() if chance.random() < 0.3 else words
-    found = SIGNS.of_reply(Reply(sign.protocol, text=words), sign.protocol)
+    found = tuple(SIGNS.of_reply(Reply(sign.protocol, text=words), sign.protocol))
     assert sign.id in {hit.sign.id for hit in found}
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(string.ascii_letters + " .,:;"), max_size=300).map("".join))
 def test_random_text_speaks_none(text: str) -> None:
-    assert SIGNS.of_reply(Reply(text=text)) == ()
+    assert tuple(SIGNS.of_reply(Reply(text=text))) == ()
 
 
 EXO = ("service=exchange-online", "cloud=worldwide")

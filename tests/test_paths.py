@@ -267,7 +267,8 @@ async def test_every_address_and_family_has_its_own_line(monkeypatch: pytest.Mon
     four, six = paths.paths
     assert (four.family, four.state) == ("ipv4", State.OPEN)
     assert six.family == "ipv6"
-    assert six.state in (State.CLOSED, State.NO_ROUTE), "the script listens on IPv4 only"
+    # the script listens on IPv4 only; a kernel without IPv6 says in its own words that it cannot even try
+    assert six.state in (State.CLOSED, State.NO_ROUTE, State.UNKNOWN)
 
 
 async def test_a_slow_path_does_not_hold_up_the_others(refused_port: int) -> None:

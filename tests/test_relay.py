@@ -9,6 +9,7 @@ import random
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from day import DAY
@@ -110,6 +111,61 @@ async def test_every_pair_of_modes(protocol: Protocol, app_tls: Tls, server_tls:
         (s.ok, s.reply and s.reply.lines[-1].split(" ", 1)[1]) for s in said
     ]
     assert seen.account.login == login
+
+
+ODD = b"".join(
+    [
+        b"EHLO a.b\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<\xff\x00@e.f>\r\nNOOP " + b"y" * 100_000 + b"\r\n",
+        b"BDAT 10\r\nSTARTTLS\r\nBDAT 5 LAST\r\n\r\n.\r\nNONSENSE\n\r\r\n",
+        b"DATA\r\n",
+    ]
+)
+MAIL = b"From: a@b.c\r\n\r\n" + bytes(range(256)) * 20 + b"\n" + b"x" * 70_000 + b"\r\n..\r\n\0\r\nSTARTTLS\r\n"
+
+
+@pytest.mark.parametrize("server_tls", [Tls.NONE, Tls.IMPLICIT])
+@pytest.mark.parametrize("app_tls", list(Tls))
+async def test_a_dialogue_passes_octet_for_octet(app_tls: Tls, server_tls: Tls, tmp_path: Path) -> None:
+    """Pipelining, BDAT, all octets, long lines, lines that look like commands: what was sent is what arrives."""
+    got = bytearray()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x.test ESMTP\r\n")
+        while data := await reader.read(65536):
+            got.extend(data)
+            if got == ODD:
+                writer.write(b"250 ok\r\n" * 6 + b"354 go\r\n")
+            if got == ODD + MAIL + b".\r\n":
+                writer.write(b"250 \xff\x00 ok\r\n")
+                break
+        await reader.read(-1)
+        writer.close()
+
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(shared().ca_pem)
+    context = ssl.create_default_context(cafile=str(ca))
+    tls = shared().context() if server_tls is Tls.IMPLICIT else None
+    server = await asyncio.start_server(keep, "127.0.0.1", 0, ssl=tls)
+    target = Target(Protocol.SMTP, "localhost", server.sockets[0].getsockname()[1], server_tls)
+    given = {"way": Way(ca_file=str(ca)), "limits": Limits(late=0.0)}
+    async with relayed(target, app_tls, **given) as (relay, watcher):
+        at_once = context if app_tls is Tls.IMPLICIT else None
+        reader, writer = await asyncio.open_connection("localhost", relay.port, ssl=at_once)
+        async with asyncio.timeout(20):
+            await reader.readline()
+            if app_tls is Tls.STARTTLS:
+                writer.write(b"STARTTLS\r\n")
+                assert (await reader.readline()).startswith(b"220 ")
+                await writer.start_tls(context, server_hostname="localhost")
+            writer.write(ODD)
+            await reader.readuntil(b"354 go\r\n")
+            writer.write(MAIL + b".\r\n")
+            assert await reader.readline() == b"250 \xff\x00 ok\r\n"
+        writer.close()
+        seen = await watcher.seen()
+    server.close()
+    assert bytes(got) == ODD + MAIL + b".\r\n"
+    assert {"app.bare_lf", "app.line_too_long"} <= seen.attempt.facts
 
 
 async def test_a_message_is_accepted_only_by_the_server() -> None:

@@ -105,7 +105,7 @@ def test_a_fault_speaks_at_its_stage_only() -> None:
     assert [hit.sign.id for hit in signs.of_step(tcp)] == ["tcp", "any"]
     tls = Step(Stage.TLS, ok=False, fault=Fault.TIMEOUT)
     assert [hit.sign.id for hit in signs.of_step(tls)] == ["any"]
-    assert signs.of_step(Step(Stage.TCP, ok=False, fault=Fault.REFUSED)) == ()
+    assert list(signs.of_step(Step(Stage.TCP, ok=False, fault=Fault.REFUSED))) == []
 
 
 def test_further_texts_must_all_be_there() -> None:
@@ -131,9 +131,9 @@ def test_only_the_signs_that_are_said_are_built() -> None:
 
     ready = Signs(Asked(), {name: to_plain(each.match) for name, each in known.items()})
     assert who(ready, "535 5.7.3 Authentication unsuccessful") == ["bare"]
-    assert asked == ["bare"]
+    assert set(asked) == {"bare"}
 
 
 def test_nothing_weighs_nothing() -> None:
     assert not Weight()
-    assert book(BARE).of_reply(Reply()) == ()
+    assert list(book(BARE).of_reply(Reply())) == []

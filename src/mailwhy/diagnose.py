@@ -81,10 +81,11 @@ def _speaking(attempt: Attempt, facts: frozenset[str], signs: Signs) -> tuple[St
         failed = [step for step in failed if step.stage is not Stage.USE]
     best: tuple[Step | None, Hit | None] = (failed[0] if failed else None, None)
     for step in failed:
-        hits = [h for h in signs.of_step(step, attempt.target.protocol) if _may_speak(h.sign, facts)]
-        if hits and (best[1] is None or hits[0].weight > best[1].weight):
-            again = best[1] is not None and hits[0].sign is best[1].sign  # the next line of the same answer
-            best = (best[0] if again else step, hits[0])
+        hits = signs.of_step(step, attempt.target.protocol)
+        hit = next((hit for hit in hits if _may_speak(hit.sign, facts)), None)
+        if hit and (best[1] is None or hit.weight > best[1].weight):
+            again = best[1] is not None and hit.sign is best[1].sign  # the next line of the same answer
+            best = (best[0] if again else step, hit)
     return best
 
 

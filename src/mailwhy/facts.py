@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from .model import Account, Attempt, Knowledge, Stage
 
-COUNTRY = re.compile(r"com|[a-z]{2}|com?\.[a-z]{2}")
+COUNTRY = r"com|[a-z]{2}|com?\.[a-z]{2}"
+FRONT_END = r"\.[a-z]{3}(?:prd|p)\d{2,3}(?:\.(?P<rest>[a-z.]{0,15}))?$"
 
 
 def facts_of(attempt: Attempt, account: Account, knowledge: Knowledge) -> frozenset[str]:
@@ -103,7 +104,9 @@ def consumer_cloud(address: str, knowledge: Knowledge) -> str | None:
     domain = domain_of(address)
     for cloud in knowledge.clouds.values():
         if domain in cloud.domains or any(
-            pattern.endswith(".*") and domain.startswith(pattern[:-1]) and COUNTRY.fullmatch(domain, len(pattern) - 1)
+            pattern.endswith(".*")
+            and domain.startswith(pattern[:-1])
+            and re.fullmatch(COUNTRY, domain[len(pattern) - 1 :])
             for pattern in cloud.domains
         ):
             return cloud.id
@@ -155,6 +158,9 @@ def cloud_of(host: str, knowledge: Knowledge) -> str | None:
         for suffix in cloud.suffixes
         if name == suffix.lstrip(".") or name.endswith("." + suffix.lstrip("."))
     ]
+    if not found and (cut := re.search(FRONT_END, name)) and "prod.outlook.com".startswith(cut["rest"] or ""):
+        # `DB8PR04CA0012.eurprd04.prod.outl`: pastes are cut anywhere
+        found = [(1, cloud.id) for cloud in knowledge.clouds.values() if "prod.outlook.com" in cloud.suffixes]
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 

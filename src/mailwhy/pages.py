@@ -67,7 +67,7 @@ USUAL = {
     Protocol.POP: Target(Protocol.POP, "outlook.office365.com", 995, Tls.IMPLICIT),
 }
 _SERVER = re.compile(r"\{host\}:\{port\}|\{(?:host|port|starttls)\}")
-_HARMLESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*")  # may stand unquoted in every shell
+_HARMLESS = r"[A-Za-z0-9:][A-Za-z0-9._:-]*"  # may stand unquoted in every shell
 
 
 def located(cause: Cause, target: Target | None = None, place: Place = Place.UNKNOWN) -> Cause:
@@ -90,7 +90,7 @@ def at(text: str, target: Target | None = None, place: Place = Place.UNKNOWN) ->
     usual = USUAL[target.protocol if target else Protocol.SMTP]
     known = target or usual
     host = known.host or (usual.host if place in (Place.TENANT, Place.UNKNOWN) else None)
-    host = host if host and _HARMLESS.fullmatch(host) else "<host>"
+    host = host if host and re.fullmatch(_HARMLESS, host) else "<host>"
     name = {Protocol.POP: "pop3"}.get(known.protocol, known.protocol.value)
     port = str(known.port or usual.port)
     values = {

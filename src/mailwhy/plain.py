@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -189,4 +190,10 @@ def _fields(kind: Hashable) -> tuple[Mapping[str, Maker], frozenset[str]]:
         for f in dataclasses.fields(noun)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     )
-    return {name: _maker(hint) for name, hint in typing.get_type_hints(noun).items()}, required
+    return {f.name: _maker(_hint(str(f.type), noun.__module__)) for f in dataclasses.fields(noun)}, required
+
+
+@functools.cache
+def _hint(annotation: str, module: str) -> Any:
+    """The type that an annotation names: many fields have the same, and `typing.get_type_hints` reads each anew."""
+    return eval(annotation, vars(sys.modules[module]))  # noqa: S307 - the source of our own nouns

@@ -5,7 +5,6 @@ In: the lines of one answer (or one line of a paste). Out: `Reply`. Never raises
 
 from __future__ import annotations
 
-import base64
 import binascii
 import functools
 import re
@@ -134,7 +133,7 @@ def _finish(
 def front_end(encoded: str) -> str | None:
     """The host name in the bracket of an IMAP or POP greeting: base64 of UTF-16LE (facts: imap-pop 1.12)."""
     try:
-        name = base64.b64decode(encoded, validate=True).decode("utf-16-le")
+        name = binascii.a2b_base64(encoded, strict_mode=True).decode("utf-16-le")
     except (binascii.Error, ValueError):
         return None
     return name if re.fullmatch(r"[A-Za-z0-9.-]{4,255}", name) else None

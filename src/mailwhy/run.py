@@ -343,8 +343,7 @@ class Check:
         if sign_in.exempt:
             return None
         now = datetime.now(UTC)
-        held = await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist)
-        if held:
+        if held := await self.ledger.ask(sign_in, now, asyncio.sleep, force=self.force, insist=self.insist):
             return str(held)
         self._sent[attempt.target] = sign_in
         return None

@@ -8,16 +8,19 @@ Specificity, and with it which of several signs speaks: length of matched text, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from .model import Protocol, Reply, Sign, Step
+from .model import Fault, Protocol, Reply, Sign, Stage, Step
 from .noun import dataclass
 from .plain import to_plain
 
 Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 
+REMEMBERED = 500  # replies whose signs are kept
+CUT = 24  # squashed characters of a text that suffice where the reply ends in the middle of it
 ENOUGH = 16  # squashed characters of text that suffice without a code
 
 _FOLD = {
@@ -76,14 +79,25 @@ def code_fits(code: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-class _Said:
-    """The words of one reply, in the forms in which signs are compared: made once, asked by every sign."""
+class _Told(NamedTuple):
+    """What decides which signs a reply says, and where it was said."""
 
-    def __init__(self, reply: Reply) -> None:
-        lines = " ".join(reply.lines)
-        self.reply = reply
-        self.squashed = squash(reply.text) + squash(lines)
-        self.folded = f"{reply.text} {lines}".casefold()
+    text: str
+    lines: tuple[str, ...]
+    status: str
+    enhanced: str
+    stage: Stage | None
+    fault: Fault | None
+
+
+class _Said:
+    """The same in the forms in which signs are compared: made once, asked by every sign."""
+
+    def __init__(self, told: _Told) -> None:
+        lines = " ".join(told.lines)
+        self.told = told
+        self.squashed = squash(told.text) + squash(lines)
+        self.folded = " ".join(f"{told.text} {lines}".casefold().split())
 
 
 class Signs:
@@ -96,10 +110,12 @@ class Signs:
     def __init__(self, signs: Mapping[str, Sign], matches: Mapping[str, Plain] | None = None) -> None:
         self.signs = signs
         self._given = matches
+        self._weighed = lru_cache(REMEMBERED)(self._weigh)  # a log says the same thing ten thousand times
+        self._cut_off = lru_cache(REMEMBERED)(self._begun)
 
     def make_ready(self) -> None:
         """Does now what the first question would wait for."""
-        _ = self._text_of, self._word_of, self._wordless
+        _ = self._text_of, self._word_of, self._silent
 
     @cached_property
     def _matches(self) -> Mapping[str, Plain]:
@@ -118,8 +134,13 @@ class Signs:
         return tuple((word.casefold(), name) for word, name in self.words)
 
     @cached_property
-    def _wordless(self) -> tuple[str, ...]:
-        return tuple(name for name, match in self._matches.items() if not _has_words(match))
+    def _first(self) -> tuple[tuple[str, str], ...]:
+        return tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
+
+    @cached_property
+    def _silent(self) -> Mapping[str, Sequence[str] | None]:
+        """The signs that have no words, with the faults that they are."""
+        return {name: match.get("fault") for name, match in self._matches.items() if not _has_words(match)}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -131,12 +152,16 @@ class Signs:
         """Every whole word that suffices alone, with its sign's id."""
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
+    def words_in(self, folded: str) -> Iterable[str]:
+        """The words that may stand in this folded text, whole or not: their beginning does."""
+        return (word for word, begin in self._first if begin in folded)
+
     @cached_property
     def spellings(self) -> tuple[str, ...]:
         """Every text as it is written in the handbook."""
         return tuple(text for match in self._matches.values() for text in match.get("text", ()))
 
-    def of_step(self, step: Step, protocol: Protocol | None = None) -> tuple[Hit, ...]:
+    def of_step(self, step: Step, protocol: Protocol | None = None) -> Iterator[Hit]:
         """The signs in a step that is not ok, most specific first. A nested reply speaks before its wrapper."""
         replies: list[Reply] = []
         reply = step.reply
@@ -144,40 +169,73 @@ class Signs:
             replies.insert(0, reply)
             reply = reply.inner
         for each in replies:
-            if hits := self.of_reply(each, protocol, step):
-                return hits
-        return self._hits(_Said(Reply()), protocol, step)
+            hits = self.of_reply(each, protocol, step)
+            if first := next(hits, None):
+                return chain((first,), hits)
+        return self.of_reply(Reply(), protocol, step)
 
-    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> tuple[Hit, ...]:
-        """The signs that this one reply (not its inner one) says, most specific first."""
-        return self._hits(_Said(reply), protocol or reply.protocol, step)
+    def of_reply(self, reply: Reply, protocol: Protocol | None = None, step: Step | None = None) -> Iterator[Hit]:
+        """The signs that this one reply (not its inner one) says, most specific first.
 
-    def _hits(self, said: _Said, protocol: Protocol | None, step: Step | None) -> tuple[Hit, ...]:
-        weights = ((name, self._weight(name, said, step)) for name in self._candidates(said))
-        signs = ((self.signs[name], weight) for name, weight in weights if weight is not None)
-        hits = (Hit(sign, weight) for sign, weight in signs if protocol in (None, sign.protocol) or not sign.protocol)
-        return tuple(sorted(hits, key=lambda hit: hit.weight, reverse=True))
+        One after another, because the first one is mostly all that is asked for: it alone is built then.
+        """
+        protocol = protocol or reply.protocol
+        stage, fault = (step.stage, step.fault) if step else (None, None)
+        told = _Told(reply.text, reply.lines, reply.status, reply.enhanced, stage, fault)
+        fitting = (pair for pair in self._weighed(told) if self._speaks(pair[0], protocol))
+        hits = (Hit(self.signs[name], weight) for name, weight in fitting)
+        first = next(hits, None)
+        cut = self._cut_off(told, protocol) if _may_be_cut(reply) else None
+        if cut and (first is None or cut.weight.text > first.weight.text):
+            yield cut
+        if first:
+            yield first
+        yield from hits
+
+    def _speaks(self, name: str, protocol: Protocol | None) -> bool:
+        own = self.signs[name].protocol
+        return not (own and protocol) or own is protocol
+
+    def _begun(self, told: _Told, protocol: Protocol | None) -> Hit | None:
+        """The one sign whose text the reply ends in the middle of: web pages and logs cut what is long."""
+        tail, found = squash(told.text).rstrip(".'\""), list[Hit]()
+        for text, name in self._text_of:
+            at = tail.rfind(text[:CUT]) if len(text) > CUT else -1
+            begun = at >= 0 and text.startswith(tail[at:]) and _agrees(self._matches[name], told)
+            if begun and self._speaks(name, protocol):
+                found.append(Hit(self.signs[name], Weight(len(tail) - at)))
+        found.sort(key=lambda hit: hit.weight, reverse=True)
+        alone = len(found) == 1 or (len(found) > 1 and found[0].weight > found[1].weight)
+        return found[0] if alone else None
+
+    def _weigh(self, told: _Told) -> Sequence[tuple[str, Weight]]:
+        """The ids of the signs that are said, whatever the protocol, most specific first."""
+        said = _Said(told)
+        weights = ((name, self._weight(name, said)) for name in self._candidates(said))
+        found = [(name, weight) for name, weight in weights if weight is not None]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
 
     def _candidates(self, said: _Said) -> Iterable[str]:
-        """The ids, in order, of the signs whose words were said, and of those that have none."""
+        """The ids, in order, of the signs whose words were said, and of those that have none and may fit."""
+        told = said.told
         spoken = {name for text, name in self._text_of if text in said.squashed}
         spoken.update(name for word, name in self._word_of if word in said.folded)
-        spoken.update(self._wordless)
+        spoken.update(name for name, faults in self._silent.items() if not faults or told.fault in faults)
         return (name for name in self._matches if name in spoken)
 
-    def _weight(self, name: str, said: _Said, step: Step | None) -> Weight | None:
-        """How specifically the sign is said, whatever the protocol; None where it is not."""
-        match, reply = self._matches[name], said.reply
+    def _weight(self, name: str, said: _Said) -> Weight | None:
+        """How specifically the sign is said; None where it is not."""
+        match, told = self._matches[name], said.told
         stages = match.get("stage", ())
-        if stages and (step is None or step.stage not in stages):
+        if stages and told.stage not in stages:
             return None
         if faults := match.get("fault"):
-            if step is None or step.fault not in faults:
+            if told.fault not in faults:
                 return None
             return Weight(self._length(name, said), 0, 0, 1, int(bool(stages)))
         text = self._length(name, said)
-        enhanced = int(bool(reply.enhanced) and code_fits(reply.enhanced, match.get("enhanced", ())))
-        status = int(bool(reply.status) and code_fits(reply.status, match.get("status", ())))
+        enhanced = int(bool(told.enhanced) and code_fits(told.enhanced, match.get("enhanced", ())))
+        status = int(bool(told.status) and code_fits(told.status, match.get("status", ())))
         if not _fits(match, text, enhanced, status):
             return None
         return Weight(text, enhanced, status, 0, int(bool(stages)))
@@ -189,6 +247,20 @@ class Signs:
             return 0
         lengths = [len(text) for text in self._texts[name] if text in said.squashed]
         return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+
+
+def _may_be_cut(reply: Reply) -> bool:
+    """What ends with the server's name or a full stop is whole."""
+    whole = reply.text.endswith(".") and not reply.text.endswith("..")
+    return not (reply.server or whole or len(reply.text) < CUT)
+
+
+def _agrees(match: Plain, told: _Told) -> bool:
+    """Does the sign ask for nothing but its text, and does no code speak against it?"""
+    if match.get("stage") or match.get("fault") or match.get("also"):
+        return False
+    codes = ((told.enhanced, match.get("enhanced")), (told.status, match.get("status")))
+    return all(not said or not wanted or code_fits(said, wanted) for said, wanted in codes)
 
 
 def _has_words(match: Plain) -> bool:
@@ -218,11 +290,15 @@ def has_word(text: str, word: str) -> bool:
     return False
 
 
+def _blanks(word: str) -> str:
+    return r"\s{1,40}".join(map(re.escape, word.split(" ")))
+
+
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 
 
 def word_pattern(word: str) -> re.Pattern[str]:
     """The word as a whole word, in any case."""
     if word not in _PATTERNS:
-        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", re.IGNORECASE)
+        _PATTERNS[word] = re.compile(rf"(?<![A-Za-z0-9]){_blanks(word)}(?![A-Za-z0-9])", re.IGNORECASE)
     return _PATTERNS[word]

@@ -35,7 +35,7 @@ SCHEMES = {
     "pops": (Protocol.POP, Tls.IMPLICIT),
     "pop3s": (Protocol.POP, Tls.IMPLICIT),
 }
-_SERVER = re.compile(
+_SERVER = (
     r"^(?P<scheme>[a-z0-9]+)(?:=|://)"
     r"(?P<host>\[[0-9a-fA-F:.%]+[^\]]*\]|[^\s:/\[\]@]+)"
     r"(?::(?P<port>\d{1,5}))?"
@@ -52,7 +52,7 @@ def parse_server(text: str) -> Target:
 
     Raises BadServerError, with the form to use.
     """
-    found = _SERVER.match(text.strip())
+    found = re.match(_SERVER, text.strip())
     if not found or found["scheme"] not in SCHEMES:
         raise BadServerError(
             f"{text!r} is not a server; write it as smtp=HOST:PORT/starttls (or imap=, pop=; /implicit, /none)"

@@ -313,7 +313,7 @@ def stage(step: Step) -> str:
     """One stage, with the server's words where it refused."""
     from ..report.words import clean, stage_words
 
-    sent = f" ({clean(step.sent)})" if step.sent else ""
+    sent = f" ({clean(step.sent)})" if step.sent else f" ({step.seen['side']})" if step.seen.get("side") else ""
     return f"{stage_words(step)}{sent}" + (f": {clean(step.reply.line)}" if step.reply and not step.ok else "")
 
 

@@ -292,13 +292,10 @@ class Show:
 
     def step(self, number: int, target: Target, step: Any) -> None:
         """One stage is over."""
-        from ..report.words import clean, stage_words
+        from .rehearse import stage
 
-        if self.options.verbosity < 0:
-            return
-        sent = f" ({clean(step.sent)})" if step.sent else f" ({step.seen['side']})" if step.seen.get("side") else ""
-        said = f": {clean(step.reply.line)}" if step.reply and not step.ok else ""
-        self.line(f"[{number}] {stage_words(step)}{sent}{said}")
+        if self.options.verbosity >= 0:
+            self.line(f"[{number}] {stage(step)}")
 
     def refused(self, peer: str) -> None:
         """Somebody who is not on the list."""

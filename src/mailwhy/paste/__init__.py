@@ -49,15 +49,14 @@ def read(
     """
     hearing = Hearing(protocol, kind)
     start, rest = _start(decoded(text), whole)
-    hidden: tuple[Notice, ...] = ()
     if rest is None:
         hearing.listen(page_of(start), signs)
-        hidden = notices_for(start, blind or {})
     else:
         for first, window, owned in windows(chain((start,), rest), signs):
             hearing.listen(page_of(window, first), signs, owned)
     attempts = hearing.attempts()
-    return Found(attempts, Account(login=hearing.context.login), () if attempts else hidden)
+    hidden = notices_for(start, blind or {}) if rest is None and not attempts else ()
+    return Found(attempts, Account(login=hearing.context.login), hidden)
 
 
 def _start(pieces: Iterator[str], whole: int) -> tuple[str, Iterator[str] | None]:

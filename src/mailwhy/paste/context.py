@@ -10,7 +10,7 @@ from ..model import Kind, Protocol
 from ..noun import dataclass
 from ..reply import ENCODED_NAME, front_end
 from .scrub import user_told
-from .shape import Shape, fold
+from .shape import Shape
 from .text import Page
 
 _SMTP_GREETING = Shape(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE, ("microsoft esmtp",))
@@ -42,19 +42,19 @@ _CAPABILITIES = (
         Protocol.IMAP,
         Shape(r"(?:\* CAPABILITY|capability before authentication:) (?P<words>[^\n]*)", re.IGNORECASE, ("capability",)),
     ),
-    (Protocol.POP, Shape(r"(?:^|\n)\s*SASL (?P<words>[A-Z0-9 ]+)", holds=("sasl ",))),
+    (Protocol.POP, Shape(r"^\s*SASL (?P<words>[A-Z0-9 ]+)", re.MULTILINE, ("sasl ",))),
 )
-_MECHANISMS = "LOGIN|PLAIN|XOAUTH2|CRAM-MD5|NTLM|OAUTHBEARER"
+_MECHANISMS = "login|plain|xoauth2|cram-md5|ntlm|oauthbearer"
 _USED = Shape(
     rf"""
-      (?<!250[ -])(?<!SASL[ ])\bAUTH(?:ENTICATE)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:LOGIN|XOAUTH2|PLAIN))\b
+      (?<!250[ -])(?<!sasl[ ])\bauth(?:enticate)?[ ]+(?P<a>{_MECHANISMS})(?![ ](?:login|xoauth2|plain))\b
     | \bauthmech[ ]\[(?P<b>{_MECHANISMS})\]
-    | SASL[ ]mechanism[ ](?P<c>{_MECHANISMS})
-    | Authenticator[ ]"?(?P<d>{_MECHANISMS})"?
+    | sasl[ ]mechanism[ ](?P<c>{_MECHANISMS})
+    | authenticator[ ]"?(?P<d>{_MECHANISMS})"?
     | (?-i:(?!AUTH=[A-Z]))\bauth(?:_?type|_?mech\w*|entication[ ]method)?\s*[=:]\s*["']?(?P<e>{_MECHANISMS})\b
-    | email\.(?P<f>login|plain)Auth
-    | 334[ ](?P<g>VXNlcm5hbWU6|UGFzc3dvcmQ6)
-    | (?P<h>Password[ ](?:command[ ]failed|not[ ]accepted[ ]from[ ]server))
+    | email\.(?P<f>login|plain)auth
+    | 334[ ](?P<g>vxnlcm5hbwu6|ugfzc3dvcmq6)
+    | (?P<h>password[ ](?:command[ ]failed|not[ ]accepted[ ]from[ ]server))
     """,
     re.IGNORECASE | re.VERBOSE,
     ("login", "plain", "xoauth2", "cram-md5", "ntlm", "oauthbearer", "vxnlcm5hbwu6", "ugfzc3dvcmq6", "password "),
@@ -64,7 +64,7 @@ _PORTS = r"25|143|110|465|587|993|995|2525"
 _DIALLED = Shape(
     rf"""
       (?:\b(?:relay|server|host|(?:smtp|mail)[ ](?:host|server)|hostname|smarthost|talking[ ]to|login[ ]on|telnet
-             |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)
+             |connect(?:ing|ed|ion)?(?:[ ]to)?|-connect|(?:imap|pop3?|smtp)s?://|ssl://|tls://)\b
         ["']?\s*[=:]?\s*[\[{{"'(]?\s*)
       {_HOST}(?:\[[\w.:]+\])?(?:[:,/\s]+(?:port\s*[=:]?\s*)?(?P<port>{_PORTS})\b)?
     | (?<![\w.-])
@@ -145,11 +145,11 @@ class Context:
 
 def context_of(page: Page) -> Context:
     """Reads it all from one page."""
-    text = page.text
-    folded = fold(text)
+    text, folded = page.text, page.folded
     greeted, software, protocol = _greeting(text, folded)
     host, port = _dialled(text, folded)
-    used = _USED.pattern.finditer(text) if _USED.fits(folded) else ()
+    # what a server offers stands behind AUTH= in capitals, what a program used behind auth=
+    used = _USED.pattern.finditer(text) if "AUTH=" in text else _USED.places(text, folded)
     mechanisms = tuple(dict.fromkeys(filter(None, map(_mechanism, used))))
     return Context(
         host=host,
@@ -160,13 +160,13 @@ def context_of(page: Page) -> Context:
         kind=_kind(text, folded, mechanisms),
         mechanisms=mechanisms,
         capabilities=_capabilities(text, folded),
-        protocol=protocol or _PORT_OF.get(port or 0) or _named_protocol(text),
+        protocol=protocol or _PORT_OF.get(port or 0) or _named_protocol(text, folded),
     )
 
 
 def mail_lines(page: Page) -> list[int]:
     """Which of the page's lines speak of mail, in order."""
-    return [page.index(found.start()) for found in _MAIL.pattern.finditer(page.text)]
+    return [page.index(found.start()) for found in _MAIL.places(page.text, page.folded)]
 
 
 def _greeting(text: str, folded: str) -> tuple[str | None, str, Protocol | None]:
@@ -214,8 +214,7 @@ def _kind(text: str, folded: str, mechanisms: tuple[str, ...]) -> Kind | None:
 def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
     """The server of the first line that tells a refused sign-in; else the first one whose mail was not delivered."""
     first: tuple[str | None, int | None] | None = None
-    places = _DIALLED.pattern.finditer(text) if _DIALLED.fits(folded) else ()
-    for found in islice(places, MOST_HOSTS):
+    for found in islice(_DIALLED.places(text, folded), MOST_HOSTS):
         host = found["host"] or found["known"]
         if not _HOST_NAME.pattern.search(host) or _FRONT_END.pattern.search(host):
             continue
@@ -243,14 +242,17 @@ def _capabilities(text: str, folded: str) -> dict[Protocol, tuple[str, ...]]:
     }
 
 
-def _named_protocol(text: str) -> Protocol | None:
-    named = {found.group(1).lower() for found in re.finditer(r"\b(smtp|imap|pop)(?:3|4|s)?\b", text, re.IGNORECASE)}
+_NAMED = Shape(r"\b(smtp|imap|pop)(?:3|4|s)?\b", re.IGNORECASE, ("smtp", "imap", "pop"))
+
+
+def _named_protocol(text: str, folded: str) -> Protocol | None:
+    named = {found.group(1).lower() for found in _NAMED.places(text, folded)}
     return Protocol(named.pop()) if len(named) == 1 else None
 
 
 def _login(text: str, folded: str) -> str | None:
-    places = _LOGIN.pattern.finditer(text) if _LOGIN.fits(folded) else ()
-    names = {found["name"].casefold(): found["name"] for found in places}
+    told = (text[slice(*found.span("name"))] for found in _LOGIN.places(text, folded))
+    names = {name.casefold(): name for name in told}
     if len(names) == 1:
         return next(iter(names.values()))
     return user_told(text) if not names else None

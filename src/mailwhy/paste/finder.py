@@ -19,7 +19,7 @@ from ..reply import TRAILER, parse
 from ..signs import Signs, word_pattern
 from .context import mail_lines
 from .mending import BRACKET, MOST_LINES, joined, mend
-from .shape import Shape
+from .shape import Choice, Shape
 from .text import Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -53,23 +53,48 @@ _CONTEXT = (
     r"|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
     r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
-_BARE = r"421|43[0-2]|45[0-5]|50[0-4]|52[13]|53[0458]|55[0-6]"  # statuses that need no enhanced code
-_FIRM = r"50[1-4]|52[13]|53[0458]|55[034]"  # of these the ones that are believed after any colon
-_COUNTED = r"(?:e-?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
-_TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
-_REPLY = re.compile(
-    rf"""
-      (?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))
-    | (?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{{1,3}})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])
-    | (?:{_CONTEXT})(?P<bare>(?:{_BARE})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
-    | (?<=:)\s{{1,3}}(?P<firm>(?:{_FIRM})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))
-    | (?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))
-    | (?:^|['"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))
-    | (?P<greeting>220[ -][\w.-]+[ ]+[^\n]{{0,60}}ESMTP|\*[ ]OK[ ][^\n]{{0,10}}Microsoft)
-    | (?:^|['"\s(\[:|,])(?P<imapok>(?-i:[A-Za-z]{{0,12}}\d{{0,10}}|\.)[ ]+OK[ ]+(?:LOGIN|AUTHENTICATE)[ ]completed)
-    """,
-    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+# statuses that need no enhanced code; of these the ones that are believed after any colon
+_BARE = tuple(
+    map(
+        str, (421, *range(430, 433), *range(450, 456), *range(500, 505), 521, 523, 530, 534, 535, 538, *range(550, 557))
+    )
 )
+_FIRM = tuple(map(str, (*range(501, 505), 521, 523, 530, 534, 535, 538, 550, 553, 554)))
+_COUNTED = r"(?:(?:e-?)?mails|messages|recipients|users|accounts|domains|connections|passwords)\b"
+_TAG = r"\*|\.|[A-Za-z]{0,12}\d{1,10}|[a-z]{4}|[A-Z]{1,4}\d*"
+# written small: a text of plain letters that holds none of the others is searched in small letters
+_CODED = (
+    (
+        ("2.", "4.", "5."),
+        rf"(?<![\w.:/=+@-])(?P<full>{_STATUS}(?:[ \-]|\s)\s*(?P<enhanced>[245]\.[0-7]\.\d{{1,3}})(?![\d.]))",
+    ),
+    (("4.", "5."), r"(?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{1,3})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])"),
+    (
+        _BARE,
+        rf"(?:{_CONTEXT})(?P<bare>(?:{'|'.join(_BARE)})[ \-](?!\s*[245]\.\d|\d+[ ])(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))",
+    ),
+    (
+        _FIRM,
+        rf"(?<=:)\s{{1,3}}(?P<firm>(?:{'|'.join(_FIRM)})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})"
+        rf"(?=[^\n]{{0,80}}(?:{_MAIL_WORDS})))",
+    ),
+)
+_SPOKEN = (
+    (
+        ("-ERR", "+OK"),
+        r"(?<![\w+-])(?P<pop>(?-i:-ERR|\+OK(?=\s+(?:User\ success|The\ Microsoft|Microsoft\ Exch)))(?![\w]))",
+    ),
+    ((" NO ", " BAD ", " BYE "), rf"(?:^|['\"\s(\[:|,>])(?P<imap>(?-i:(?:{_TAG})[ ]+(?:NO|BAD|BYE)[ ]+(?=[\[A-Z\w])))"),
+    (("220 ", "220-", "* ok "), r"(?P<greeting>220[ -][\w.-]+[ ]+[^\n]{0,60}ESMTP|\*[ ]OK[ ][^\n]{0,10}Microsoft)"),
+    (
+        (" completed",),
+        r"(?:^|['\"\s(\[:|,])"
+        r"(?P<imapok>(?-i:[A-Za-z]{0,12}\d{0,10}|\.)[ ]+OK[ ]+(?:LOGIN|AUTHENTICATE)[ ]completed)",
+    ),
+)
+_SMALL = Choice(*_CODED, flags=re.VERBOSE | re.MULTILINE)
+_REPLY = Choice(*_CODED, *_SPOKEN, flags=re.VERBOSE | re.MULTILINE | re.IGNORECASE)
+_CAPITAL = Choice(*_SPOKEN)
 # what stands before a version number or a queue's own status, which look like enhanced codes
 _NOT_A_CODE = Shape(
     r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
@@ -79,31 +104,34 @@ _NOT_A_CODE = Shape(
 _NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
 
 # where the wrapper goes on behind the reply
-_END = re.compile(
-    r"""
-      \n[ \t]*(?=\n)                                          # a blank line
-    | \v[ \t]*\v
-    | \s\(in[ ]reply[ ]to | \bHResult: | %!\(EXTRA | \(require:
-    | \s+at[ ][\w.$/]+[(.] | \bStack[ ]trace:? | ;[ ]*\s*nested[ ]exception | \(Net::SMTP
-    | \s/[\w./-]+\.php | Mail[ ]will[ ]not[ ]be
-    | [\n\v]\s*(?:at\s|Caused[ ]by|Traceback|File[ ]"|--->|---|\w+(?:\.\w+)+(?:Exception|Error)\b|\#\d+[ ])
-    | [\n\v]\s*(?:DEBUG|QUIT|RSET|EHLO|AUTH|MAIL[ ]FROM|\*[ ]BYE)\b
-    | [\n\v][ \t]*[A-Za-z][\w .-]{0,24}:\s                     # the next field of a record, the next speaker
-    | ["']\s*(?:[,;)}\]]|\.?["']|$|\s\w+=|in[ ]/|\s*[\n\v])
-    | ["'](?:\s+[A-Z][a-z]+\s|\.\s)
-    | (?<=\S)[ ]{4,}(?=\S)
-    """,
-    re.VERBOSE | re.MULTILINE,
+_LINE_END, _QUOTES = ("\n", "\v"), ("'", '"')
+_END = Choice(
+    (("\n",), r"\n[ \t]*(?=\n)"),  # a blank line
+    (("\v",), r"\v[ \t]*\v"),
+    (("(in reply to", "HResult:", "%!(EXTRA", "(require:"), r"\s\(in[ ]reply[ ]to|\bHResult:|%!\(EXTRA|\(require:"),
+    (("at ", "stack trace"), r"\s+at[ ][\w.$/]+[(.]|\bStack[ ]trace:?"),
+    (("nested exception", "(Net::SMTP"), r";[ ]*\s*nested[ ]exception|\(Net::SMTP"),
+    ((".php", "mail will not be"), r"\s/[\w./-]+\.php|Mail[ ]will[ ]not[ ]be"),
+    (
+        _LINE_END,
+        r"[\n\v]\s*(?:at\s|Caused[ ]by|Traceback|File[ ]\"|--->|---|\w+(?:\.\w+)+(?:Exception|Error)\b|\#\d+[ ])"
+        r"|[\n\v]\s*(?:DEBUG|QUIT|RSET|EHLO|AUTH|MAIL[ ]FROM|\*[ ]BYE)\b",
+    ),
+    (_LINE_END, r"[\n\v][ \t]*[A-Za-z][\w .-]{0,24}:\s"),  # the next field of a record, the next speaker
+    (_QUOTES, r"[\"']\s*(?:[,;)}\]]|\.?[\"']|$|\s\w+=|in[ ]/|\s*[\n\v])|[\"'](?:\s+[A-Z][a-z]+\s|\.\s)"),
+    (("    ",), r"(?<=\S)[ ]{4,}(?=\S)"),
+    flags=re.VERBOSE | re.MULTILINE,
 )
-_FIELD_OF_REPLY = re.compile(r"[\n\v][ \t]*(?:Error|Visit|Contact|Server|Actual)\b[^:\n]{0,12}:\s", re.IGNORECASE)
+_FIELD_OF_REPLY = Shape(r"[\n\v][ \t]*(?:Error|Visit|Contact|Server|Actual)\b[^:\n]{0,12}:\s", re.IGNORECASE)
 
 
 def find(page: Page, signs: Signs, hint: Protocol | None = None) -> list[Said]:
     """Everything said in the page, in order: replies (also good ones) and known words outside them."""
     hits = Spans(_text_hits(page, signs))
-    replies = [_known(said, signs, hint) for said in _replies(page, signs, hits)]
+    wrapper = _END.pattern(page.text, page.folded)
+    replies = [_known(said, signs, hint) for said in _replies(page, signs, hits, wrapper)]
     taken = Spans((said.start, said.end) for said in replies)
-    words = list(_words(page, signs, taken, hits, hint))
+    words = list(_words(page, signs, taken, hits, wrapper, hint))
     refused = [page.index(reply.start) for reply in replies if not reply.ok]
     words = [said for said in words if not _wrapper(said, refused, page)]
     if hint:  # short words of another protocol are a coincidence ("AUTH LOGIN failed" in an SMTP log)
@@ -193,20 +221,21 @@ def _stands_alone(said: Said) -> bool:
 def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
     """With the sign that it says, if any; an inner reply speaks before its wrapper."""
     if said.ok:  # a greeting may tell that a stranger answered
-        hits = signs.of_reply(said.reply, said.reply.protocol)
-        return replace(said, ok=False, sign=hits[0].sign) if hits and hits[0].weight.text else said
+        hit = next(signs.of_reply(said.reply, said.reply.protocol), None)
+        return replace(said, ok=False, sign=hit.sign) if hit and hit.weight.text else said
     for each in dict.fromkeys((said.reply.spoken, said.reply)):
-        if hits := signs.of_reply(each, each.protocol or hint):
-            return replace(said, sign=hits[0].sign)
+        if hit := next(signs.of_reply(each, each.protocol or hint), None):
+            return replace(said, sign=hit.sign)
     return said
 
 
-def _starts(text: str) -> list[re.Match[str]]:
+def _starts(page: Page) -> list[re.Match[str]]:
     """Where replies begin; a reply behind `Error:` belongs to the one before it."""
+    text = page.text
     found: list[re.Match[str]] = []
-    for match in _REPLY.finditer(text):
+    for match in _places(text, page.folded):
         at = _begin(match)
-        if match["alone"] and (_NOT_A_CODE.pattern.search(text, max(0, at - 24), at)):
+        if match.lastgroup == "alone" and _NOT_A_CODE.pattern.search(text, max(0, at - 24), at):
             continue
         if found and _NESTED.search(text, max(0, at - 12), at) and at - _begin(found[-1]) < LONGEST // 2:
             continue
@@ -214,31 +243,40 @@ def _starts(text: str) -> list[re.Match[str]]:
     return found
 
 
+def _places(text: str, folded: str) -> Iterable[re.Match[str]]:
+    """Where something stands that looks like the beginning of a reply."""
+    if text.isascii() and not _CAPITAL.fits(text, folded):
+        pattern, text = _SMALL.pattern(text, folded), folded
+    else:
+        pattern = _REPLY.pattern(text, folded)
+    return pattern.finditer(text) if pattern else ()
+
+
 def _begin(match: re.Match[str]) -> int:
     name = match.lastgroup if match.lastgroup != "enhanced" else "full"
     return match.start(name or 0)
 
 
-def _replies(page: Page, signs: Signs, hits: Spans) -> Iterator[Said]:
+def _replies(page: Page, signs: Signs, hits: Spans, wrapper: re.Pattern[str] | None) -> Iterator[Said]:
     text = page.text
-    starts = _starts(text)
+    starts = _starts(page)
     for number, match in enumerate(starts):
         start = _begin(match)
         limit = _begin(starts[number + 1]) if number + 1 < len(starts) else len(text)
         limit = min(limit, start + LONGEST)
-        end = _end(page, start, start, limit)
+        end = _end(page, wrapper, start, start, limit)
         if across := [stop for _, stop in hits.across(end) if stop <= limit]:
-            end = _end(page, start, max(across), limit)  # known words go on behind a line end
+            end = _end(page, wrapper, start, max(across), limit)  # known words go on behind a line end
         yield said_in(text, start, end, signs)
 
 
-def _end(page: Page, start: int, least: int, limit: int) -> int:
+def _end(page: Page, wrapper: re.Pattern[str] | None, start: int, least: int, limit: int) -> int:
     """Where the reply that starts here ends: behind its trailer, else before the wrapper goes on, after `least`."""
     text = page.text
     ends = [limit]
     at = max(least, start + 3)
-    while found := _END.search(text, at, limit):
-        if _FIELD_OF_REPLY.match(text, found.start()):
+    while wrapper and (found := wrapper.search(text, at, limit)):
+        if _FIELD_OF_REPLY.pattern.match(text, found.start()):
             at = found.end()
             continue
         ends.append(found.start())
@@ -250,7 +288,7 @@ def _end(page: Page, start: int, least: int, limit: int) -> int:
     return end
 
 
-_GOES_ON = re.compile(r"\s*(?:[,;.:]\s?\w|Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
+_GOES_ON = Shape(r"\s*(?:[,;.:]\s?\w|Visit|Contact|Error:|\[|https?:|To request|Please|For more|\d\.\d+\.\d+\s)")
 NARROWEST = 20  # characters: what is shorter was not wrapped for want of room
 
 
@@ -331,18 +369,23 @@ def _words(
     signs: Signs,
     taken: Spans,
     hits: Spans,
+    wrapper: re.Pattern[str] | None,
     hint: Protocol | None,
 ) -> Iterator[Said]:
     """Known words that stand outside the replies; hits on one line (or one wrapped piece) are one thing said."""
     spans = sorted(span for span in (*hits.all, *_word_hits(page, signs)) if not taken.hold(*span))
     merged: list[tuple[int, int]] = []
     for start, end in spans:
-        if merged and (start < merged[-1][1] or page.index(start) == page.index(merged[-1][1] - 1)):
+        if merged and (
+            start < merged[-1][1]
+            or page.index(start) == page.index(merged[-1][1] - 1)
+            or page.text[merged[-1][1] : start].strip(" ,") == "\n"  # a sentence goes on
+        ):
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
     for start, end in merged:
-        yield from _worded(page, signs, start, end, taken, hint)
+        yield from _worded(page, signs, start, end, taken, wrapper, hint)
 
 
 def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
@@ -358,16 +401,14 @@ def _text_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
 
 def _identifier(text: str, start: int, end: int) -> bool:
     """Is this part of a name in a program (`AuthenticationFailedException`), and nothing that was said?"""
-    if re.search(r"\s", text[start:end]):
+    if len(text[start:end].split(None, 1)) > 1:
         return False
     return text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
 
 
 def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     folded = page.text.casefold()
-    for word in dict.fromkeys(word for word, _ in signs.words):
-        if word.casefold() not in folded:
-            continue
+    for word in signs.words_in(folded):
         for found in word_pattern(word).finditer(page.text):
             if not page.text.endswith("AUTH ", 0, found.start()):
                 yield found.span()
@@ -377,7 +418,15 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
         yield found.span()
 
 
-def _worded(page: Page, signs: Signs, start: int, end: int, taken: Spans, hint: Protocol | None) -> Iterator[Said]:
+def _worded(
+    page: Page,
+    signs: Signs,
+    start: int,
+    end: int,
+    taken: Spans,
+    wrapper: re.Pattern[str] | None,
+    hint: Protocol | None,
+) -> Iterator[Said]:
     text = page.text
     behind, ahead = taken.around(start, end)
     left = max(page.start(page.index(start)), behind)
@@ -387,8 +436,8 @@ def _worded(page: Page, signs: Signs, start: int, end: int, taken: Spans, hint: 
     index = page.index(end - 1)
     line_end = page.start(index) + len(page.lines[index].text)
     right = min(line_end, ahead, end + LONGEST)
-    stop = _END.search(text, end, right)
-    right = stop.start() if stop else right
+    if wrapper and (stop := wrapper.search(text, end, right)):
+        right = stop.start()
     said = _with_status(said_in(text, before, right, signs), text[before:right])
     known = _known(said, signs, hint)
     if not known.sign:

@@ -23,7 +23,7 @@ def mend(piece: str, signs: Signs) -> str:
         squashed = squash(piece)
         for spelling in _spellings(signs):
             if spelling[0] in squashed:
-                piece = spelling[1].sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
+                piece = spelling[1].pattern.sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
     line = " ".join(piece.split())
     return harmless(_closed(_CLOSING.sub("", line) or line))
 
@@ -36,15 +36,15 @@ def _closed(line: str) -> str:
     return line
 
 
-_SPELLINGS: dict[int, list[tuple[str, re.Pattern[str], str]]] = {}
+_SPELLINGS: dict[int, list[tuple[str, Shape, str]]] = {}
 
 
-def _spellings(signs: Signs) -> list[tuple[str, re.Pattern[str], str]]:
+def _spellings(signs: Signs) -> list[tuple[str, Shape, str]]:
     if id(signs) not in _SPELLINGS:
         _SPELLINGS.clear()
         texts = {text for text in signs.spellings if len(squash(text)) >= ENOUGH}
         _SPELLINGS[id(signs)] = [
-            (squash(text), re.compile(r"\s*".join(map(re.escape, "".join(text.split()))), re.IGNORECASE), text)
+            (squash(text), Shape(r"\s*".join(map(re.escape, "".join(text.split()))), re.IGNORECASE), text)
             for text in sorted(texts)
         ]
     return _SPELLINGS[id(signs)]

@@ -6,7 +6,6 @@ the same value stands again as well. Line ends stay. `scrubbed` hides addresses,
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +35,7 @@ _PLACES = tuple(
         # the answer to the prompt for the password: on the next line, or behind it
         (
             ("334",),
-            r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v][^\n\v]{0,80}?"
+            r"\b334[ ]UGFzc3dvcmQ6[^\n\v]*[\n\v](?![^\n\v]{0,80}?\b[245]\d\d[ -][245]\.\d)[^\n\v]{0,80}?"
             r"(?P<secret>(?<![\w+/])(?!334)(?!535)[A-Za-z0-9+/_-]{2,}={0,2})\s*$",
         ),
         (
@@ -158,7 +157,7 @@ def forget(text: str, secrets: Iterable[str]) -> str:
 def _forms(value: str) -> Iterable[str]:
     yield value
     try:
-        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
+        plain = binascii.a2b_base64(value + "=" * (-len(value) % 4), strict_mode=True).decode()
     except (binascii.Error, ValueError):
         return
     if plain.isprintable() and len(plain) >= 4:
@@ -198,7 +197,7 @@ def user_told(text: str) -> str | None:
     if not found:
         return None
     try:
-        name = base64.b64decode(found["user"], validate=True).decode()
+        name = binascii.a2b_base64(found["user"], strict_mode=True).decode()
     except (binascii.Error, ValueError):
         return None
     return name if name.isprintable() and 2 < len(name) < 120 else None

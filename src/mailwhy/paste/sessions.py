@@ -8,8 +8,8 @@ refusals in one paste are attempts of their own. Memory does not grow with the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from ..model import Attempt, Kind, Protocol, Reply, Seen, Sign, Stage, Step, Target
 from ..signs import Signs, squash
@@ -23,25 +23,26 @@ NEAR = 25  # lines between two replies of one connection, where no session id te
 MOMENT = 5.0  # seconds within which a log repeats one event in other words
 MOST_LINES = 200  # line numbers kept of one reply
 MOST_HEARD = 500  # different things kept of one paste
+MOST_WINDOWS = 100  # different windows whose meaning is kept
 
 # refused sign-ins say 535, 534, 504, NO ...; these follow from having no sign-in, or from its refusal
 _CONSEQUENCE = ("530 5.7.57", "530 5.7.1", "530 5.7.0")
 
 
-@dataclass(slots=True)
 class Heard:
     """One thing that was said, however often."""
 
-    said: Said
-    protocol: Protocol
-    lines: list[int]
-    order: int
-    sessions: set[str] = field(default_factory=set)
-    trailer_times: set[str] = field(default_factory=set)
-    first: str | None = None
-    last: str | None = None
-    moments: int = 0
-    last_line: int = 0
+    def __init__(self, said: Said, protocol: Protocol, order: int) -> None:
+        self.said = said
+        self.protocol = protocol
+        self.order = order
+        self.lines: list[int] = []
+        self.sessions: set[str] = set()
+        self.trailer_times: set[str] = set()
+        self.first: str | None = None
+        self.last: str | None = None
+        self.moments = 0
+        self.last_line = 0
 
     @property
     def reply(self) -> Reply:
@@ -100,16 +101,28 @@ class Hearing:
         self.kind = kind
         self.context = Context()
         self._heard: dict[tuple[Protocol, str], Heard] = {}
+        self._windows: dict[Hashable, tuple[list[Said], Context]] = {}
 
     def listen(self, page: Page, signs: Signs, owned: range | None = None) -> None:
         """Takes the secrets out of a page, and adds what is said in it (in its `owned` lines, where it is a window)."""
         text, _ = redact(page.text)
-        lines = zip(page.lines, text.split("\n"), strict=True)
-        page = Page(tuple(replace(line, text=words) for line, words in lines))
-        said = find(page, signs, self.hint)
-        if owned is not None:
-            said = [each for each in said if page.line(each.start).number in owned]
-        self.add(page, said, context_of(page))
+        if text != page.text:
+            lines = zip(page.lines, text.split("\n"), strict=True)
+            page = Page(tuple(replace(line, text=words) for line, words in lines))
+        if owned is None:
+            self.add(page, find(page, signs, self.hint), context_of(page))
+        else:
+            said, context = self._meaning(page, signs)
+            self.add(page, [each for each in said if page.line(each.start).number in owned], context)
+
+    def _meaning(self, page: Page, signs: Signs) -> tuple[list[Said], Context]:
+        """What a window means. A log says the same thing ten thousand times: only numbers and times may differ."""
+        key = (page.text, page.lines[0].number == 1, tuple((line.speaker, line.prefixed) for line in page.lines))
+        if key not in self._windows:
+            if len(self._windows) >= MOST_WINDOWS:
+                self._windows.clear()
+            self._windows[key] = find(page, signs, self.hint), context_of(page)
+        return self._windows[key]
 
     def add(self, page: Page, said: Iterable[Said], context: Context) -> None:
         """Everything said in one page, in order."""
@@ -122,7 +135,7 @@ class Hearing:
             if heard is None:
                 if len(self._heard) >= MOST_HEARD:
                     continue
-                heard = self._heard[key] = Heard(each, protocol, [], len(self._heard))
+                heard = self._heard[key] = Heard(each, protocol, len(self._heard))
             elif len(each.reply.line) > len(heard.reply.line) and not heard.reply.time:
                 heard.said = replace(each, start=heard.said.start)  # the fuller telling is kept
             heard.add(line, each.reply, page.time(each.start))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from ..signs import Signs
+from .shape import Shape
 from .text import encoding_of
 
 LINES = 64  # lines a window moves on by
@@ -77,9 +78,9 @@ def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         yield first, window
 
 
-_CODE = re.compile(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
-_STATUS = re.compile(r"[45][0-5]\d[ \-,][^\n]{0,160}")
-_MAIL = re.compile(
+_CODE = Shape(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
+_STATUS = Shape(r"[45][0-5]\d[ \-,][^\n]{0,160}")
+_MAIL = Shape(
     r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection|command (?:not|un)",
     re.I,
 )
@@ -105,7 +106,7 @@ class Filter:
         self._anchors = frozenset(self._by_word)
 
     def __call__(self, window: str) -> bool:
-        if any(window[found.start() - 1 : found.start()] not in _IN_NUMBER for found in _CODE.finditer(window)):
+        if any(window[found.start() - 1 : found.start()] not in _IN_NUMBER for found in _CODE.pattern.finditer(window)):
             return True
         lower = window.casefold()
         if any(literal in lower for literal in _LITERALS) or " NO " in window or " BAD " in window:
@@ -116,8 +117,8 @@ class Filter:
                 if len(words - tokens) <= (1 if len(words) > 3 else 0):
                     return True
         return any(
-            not window[found.start() - 1 : found.start()].isalnum() and _MAIL.search(found.group())
-            for found in _STATUS.finditer(window)
+            not window[found.start() - 1 : found.start()].isalnum() and _MAIL.pattern.search(found.group())
+            for found in _STATUS.pattern.finditer(window)
         )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from ..noun import dataclass
 from ..signs import squash
-from .shape import Shape
+from .shape import Shape, fold
 from .times import leading_time
 
 SOFT = "\v"  # a line end inside a line of the paste
@@ -52,6 +52,7 @@ _ANSI = Shape(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\^\[\[[\d;]*m", holds=("\x1b", "^[[")
 )
 _HIDDEN = Shape("[\x00\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd\u00ad]")
+_BLANKS = dict.fromkeys((0xA0, 0x2007, 0x202F, 0x3000), " ")  # typographic ones, as web pages and chats have them
 _WRITTEN_END = Shape(r"\\+r\\+n|\\+[nr](?![a-z]*[\\@])|<br\s*/?>|</(?:p|div|td|tr|li|pre)>", re.IGNORECASE)
 _ESCAPED = Shape(r"\\+(?P<code>u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|\\+(?P<mark>[\"'/_*`\[\]<>])|\\+t(?![a-z])")
 _TAG = Shape(
@@ -69,7 +70,9 @@ _TUPLE = Shape(r"\(\s*(?P<a>\d{3})\s*,\s*b?['\"]|(?<![\d.])(?P<b>\d{3}),\s*b?['\
 _RUST = Shape(r"\berror \((?P<status>[45]\d\d)\):?[ \t]*", holds=("error (",))
 
 _IN_ADDRESS = Shape(
-    r"\b[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}(?:\+|%20)[^\s\"<>&]*|(?<=error_description=)[^\s\"<>&+%]+(?:\+|%20)[^\s\"<>&]*",
+    r"(?:(?<=%20)|(?<=%3A)|(?<=%22)|(?<=%27)|(?<=%28)|(?<![\w%.]))"
+    r"(?:[245]\d\d(?:\+|%20)[245]\.\d\.\d{1,3}|[45]\.\d\.\d{1,3}|(?:NO|BAD)(?:\+|%20)[A-Z]|-ERR)(?:\+|%20)[^\s\"<>&]*"
+    r"|(?<=error_description=)[^\s\"<>&+%]+(?:\+|%20)[^\s\"<>&]*",
     0,
     ("+", "%20"),
 )
@@ -96,14 +99,16 @@ def peel(text: str) -> str:
     """The text without escapes, entities, tags, colours and stars; as many line ends as before."""
     text = _ANSI.sub("", text)
     if not text.isascii() or "\0" in text:
-        text = _HIDDEN.sub("", text)
+        text = _HIDDEN.sub("", text).translate(_BLANKS)
     text = text.replace("\r\n", "\n").replace("\f", " ")
     text = text.replace("\r", SOFT if "\n" in text else "\n")
     for _ in range(3):  # JSON inside JSON inside a log
         if "\\" not in text:
             break
         text = _ESCAPED.sub(_written, _WRITTEN_END.sub(SOFT, text))
-    if "&" in text:
+    for _ in range(3):  # a page inside a page
+        if "&" not in text:
+            break
         text = re.sub(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8});", _entity, text)
     if "<" in text:
         text = _TAG.sub("", _WRITTEN_END.sub(SOFT, text))
@@ -126,16 +131,20 @@ def _quoted_printable(text: str) -> bool:
 
 # -- prefixes, taken off line by line ----------------------------------------------------------------------------
 
-_GREP = re.compile(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
-_QUOTE = re.compile(
-    r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))"
+# each with words of which one stands in the line, or with the characters that its first word begins with
+_GREP = Shape(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
+_QUOTE = Shape(r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))")
+_LEVEL = Shape(
+    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)",
+    holds=("DEBUG", "INFO", "WARN", "ERR", "FATAL", "TRACE", "NOTICE", "CRITICAL", "VERBOSE"),
 )
-_LEVEL = re.compile(
-    r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)"
+_SYSLOG = Shape(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+", holds=("]:",))
+_CONTAINER = Shape(  # docker compose logs; Kubernetes
+    r"^\s*(?:[\w.-]{1,40} {1,20}\| ?|std(?:out|err) [FP] )(?=\S)", holds=("|", "std")
 )
-_SYSLOG = re.compile(r"^\s*(?:[\w.-]+ )?[\w./-]+\[\d+\]:\s+")
-_THREAD = re.compile(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
-_SPEAKER = re.compile(
+_THREAD = Shape(r"^\s*\[(?![\d.:a-fA-F]+\])[\w .:@#-]{1,40}\]\s+(?=\S)")
+_FIRST = {_QUOTE: ">|#/-R•·→*", _THREAD: "["}
+_SPEAKER = Shape(
     r"""^\s*(?:
       (?P<server> S: | SERVER(?:[ ]->[ ]CLIENT)?: | <<<|<<(?!\w)|<--|<-(?!\w)|<\*\*|<~\*? | Rx\b:?|RECV:?
                 | [\w:=()]{0,40}<<< | \w+:[ ](?:POP3|IMAP|SMTP)< | <(?=[ ]b?') )
@@ -143,6 +152,7 @@ _SPEAKER = re.compile(
                 | [\w:=()]{0,40}>>> | \w+:[ ](?:POP3|IMAP|SMTP)> | >(?=[ ]b?') )
     )\s*(?:b?['"](?=\S))?""",
     re.VERBOSE,
+    ("<", ">", "S:", "C:", "SERVER", "CLIENT", "Rx", "Tx", "RECV", "SEND"),
 )
 
 
@@ -173,8 +183,9 @@ def line_of(number: int, text: str) -> Line:
         if told := leading_time(text):
             time, text, prefixed = time or told[0], text[told[1] :], True
             continue
-        for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD):
-            if found := shape.match(text):
+        begins = text.lstrip()[:1]
+        for shape in (_GREP, _QUOTE, _LEVEL, _SYSLOG, _THREAD, _CONTAINER):
+            if begins in _FIRST.get(shape, begins) and (found := shape.match(text)):
                 text, prefixed = text[found.end() :], prefixed or shape is not _QUOTE
                 break
         if text == before:
@@ -191,6 +202,11 @@ class Page:
     @cached_property
     def text(self) -> str:
         return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def folded(self) -> str:
+        """The text in small letters."""
+        return fold(self.text)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -231,22 +247,25 @@ class Squashed:
     """The text as signs are compared, and the way back from each place in it."""
 
     def __init__(self, text: str) -> None:
-        parts: list[str] = []
-        self._at: list[int] = []
-        self._from: list[int] = []
-        self._end = len(text)
-        length = 0
-        for word in re.finditer(r"\S+", text):
-            part = squash(word.group())
-            self._at.append(length)
-            self._from.append(word.start())
-            parts.append(part)
-            length += len(part)
-        self.text = "".join(parts)
+        self._text = text
+        self.text = squash(text)
+
+    @cached_property
+    def _words(self) -> tuple[list[int], list[int]]:
+        """Where each word begins, here and in the unsquashed text."""
+        plain, length = self._text.isascii(), 0
+        here: list[int] = []
+        there: list[int] = []
+        for word in re.finditer(r"\S+", self._text):
+            here.append(length)
+            there.append(word.start())
+            length += word.end() - word.start() if plain else len(squash(word.group()))
+        return here, there
 
     def original(self, index: int) -> int:
         """The place in the unsquashed text; exact but for the rare letter whose folded form is longer."""
-        if not self._at:
+        here, there = self._words
+        if not here:
             return 0
-        word = max(0, bisect_right(self._at, index) - 1)
-        return min(self._end, self._from[word] + index - self._at[word])
+        word = max(0, bisect_right(here, index) - 1)
+        return min(len(self._text), there[word] + index - here[word])

@@ -29,9 +29,9 @@ _SHAPES = tuple(
         rf"{_WEEKDAY}(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s+{_CLOCK}(?:\s+(?P<year>\d{{4}})(?!\d))?{_ZONE}",
     )
 )
-_CLOCK_ALONE = re.compile(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
+_CLOCK_ALONE = Shape(r"^\s*\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+(?=\S)")
 # a trailer that was broken before its time: the session follows, or nothing at all
-_TRAILER_GOES_ON = re.compile(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
+_TRAILER_GOES_ON = Shape(r"\s*(?:[0-9A-F]{12,16}\s*\]|\]|$)")
 
 
 def leading_time(line: str) -> tuple[str | None, int] | None:
@@ -42,8 +42,9 @@ def leading_time(line: str) -> tuple[str | None, int] | None:
     if not _HAS_CLOCK.search(line.lstrip(_OPENING), 0, _FRONT):
         return None
     for shape in _SHAPES:
-        if (found := shape.pattern.match(line)) and _is_time(found) and not _TRAILER_GOES_ON.match(line, found.end()):
-            return _iso(found), found.end()
+        found = shape.pattern.match(line)
+        if found and (time := _iso(found)) and not _TRAILER_GOES_ON.pattern.match(line, found.end()):
+            return time, found.end()
     if found := _CLOCK_ALONE.match(line):
         return None, found.end()
     return None
@@ -51,11 +52,6 @@ def leading_time(line: str) -> tuple[str | None, int] | None:
 
 def _month(part: dict[str, str | None]) -> int:
     return int(part.get("month") or 0) or _MONTHS.get((part.get("name") or "").lower(), 0)
-
-
-def _is_time(found: re.Match[str]) -> bool:
-    part = found.groupdict()
-    return _moment(part, int(part.get("year") or 2000)) is not None
 
 
 def _moment(part: dict[str, str | None], year: int) -> datetime | None:
@@ -70,9 +66,9 @@ def _moment(part: dict[str, str | None], year: int) -> datetime | None:
 def _iso(found: re.Match[str]) -> str | None:
     part = found.groupdict()
     moment = _moment(part, int(part.get("year") or 2000))
-    if moment and not part.get("year"):
-        return f"--{moment.isoformat()[5:]}"
-    return _in_utc(moment, part.get("zone")) if moment else None
+    if not moment:
+        return None  # it only looked like a time
+    return _in_utc(moment, part.get("zone")) if part.get("year") else f"--{moment.isoformat()[5:]}"
 
 
 def _in_utc(moment: datetime, zone: str | None) -> str:

@@ -52,6 +52,12 @@ async def _answer(server: Side, protocol: Protocol) -> bytes:
             return said
 
 
+def greeting(protocol: Protocol, said: bytes) -> bytes:
+    """What the app hears first: the server's greeting, unless that lists what the other side can do."""
+    listed = protocol is Protocol.IMAP and b"[CAPABILITY" in said.upper()
+    return b"* OK mailwhy relay\r\n" if listed else said
+
+
 def verb_of(protocol: Protocol, line: bytes) -> str:
     """The command in this line, "***" for one that is none: it may be anything."""
     words = line.split()[1 if protocol is Protocol.IMAP else 0 :]

@@ -92,10 +92,10 @@ class Session:
         if self.app_tls is Tls.STARTTLS and not self.watch.upgradable and not await self._prelude(greeting):
             return
         self._opening()
-        if greeting and self.app_tls is not Tls.STARTTLS:
-            await self._to_app(greeting)
-        elif greeting:
-            self.watch.server(greeting)  # the app has it; here it becomes a step
+        if greeting:
+            self.watch.server(greeting)
+            if self.app_tls is not Tls.STARTTLS:  # else it has heard it already
+                await self.app.write(prelude.greeting(self.target.protocol, greeting))
         self.watch.habit("clear_text", self.app_tls is Tls.NONE)
         await self._join()
 
@@ -225,7 +225,7 @@ class Session:
 
     async def _prelude(self, greeting: bytes) -> bool:
         """The relay's own words until the app begins TLS; False where it never does."""
-        await self.app.write(greeting)
+        await self.app.write(prelude.greeting(self.target.protocol, greeting))
         part = b""
         while data := await self.app.read():
             if len(part) + len(data) > GARBAGE:

@@ -6,8 +6,6 @@ Pure. A placeholder whose address is not known becomes `<mailbox>`, which PowerS
 from __future__ import annotations
 
 import re
-import shlex
-import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -15,7 +13,7 @@ from ..model import Account, Action
 
 PLACEHOLDER = re.compile(r"\{(mailbox|login|sender)\}")
 # PowerShell ends a single-quoted string at a typographic quote, too
-SINGLE_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+SINGLE_QUOTES = "['\u2018\u2019\u201a\u201b]"
 
 
 def quoted(value: str) -> str:
@@ -25,11 +23,13 @@ def quoted(value: str) -> str:
     and read as it acts.
     """
     _refuse_invisible(value)
-    return "'" + SINGLE_QUOTES.sub(lambda found: found[0] * 2, value) + "'"
+    return "'" + re.sub(SINGLE_QUOTES, lambda found: found[0] * 2, value) + "'"
 
 
 def shell_quoted(value: str) -> str:
     """The same for a POSIX shell; a plain address stays as it is, which suits other shells as well."""
+    import shlex
+
     _refuse_invisible(value)
     return shlex.quote(value)
 
@@ -41,6 +41,8 @@ def url_quoted(value: str) -> str:
 
 
 def _refuse_invisible(value: str) -> None:
+    import unicodedata
+
     if bad := next((char for char in value if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")), None):
         raise ValueError(f"U+{ord(bad):04X} cannot stand in a command")
 

@@ -1,0 +1,200 @@
+"""What reports that nobody had seen before taught: cut, escaped, prefixed and reworded, and who is not to be blamed."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from mailwhy import run
+from mailwhy.knowledge import load
+from mailwhy.model import Kind, Outcome, Protocol, Verdict
+from mailwhy.report import Options, render
+
+AS_OF = "2026-11-22"
+AUTH = "535 5.7.139 Authentication unsuccessful"
+CRITERIA = (
+    f"{AUTH}, the request did not meet the criteria to be authenticated successfully. Contact your administrator."
+)
+DEFAULTS = f"{AUTH}, user is locked by your organization's security defaults policy. Contact your administrator."
+BASIC = f"{AUTH}, basic authentication is disabled."
+
+
+def explain(text: str, protocol: Protocol | None = Protocol.SMTP, kind: Kind | None = None) -> Outcome:
+    return run.explain(text, protocol=protocol, kind=kind, as_of=AS_OF)
+
+
+def first(text: str, protocol: Protocol | None = Protocol.SMTP) -> str:
+    return explain(text, protocol).findings[0].cause
+
+
+def shown(outcome: Outcome) -> str:
+    return render(outcome, load(), "human", Options(width=100))
+
+
+# -- what a paste loses
+
+
+@pytest.mark.parametrize("words", [45, 60, 75])
+def test_a_sentence_that_is_cut_says_what_it_began_to_say(words: int) -> None:
+    assert first(DEFAULTS[: len(AUTH) + words]) == "org.security_defaults"
+
+
+def test_two_sentences_that_begin_alike_are_not_guessed_from_their_beginning() -> None:
+    signs = {explain(f"{AUTH}, SmtpClientAuthentication is disabled for the").diagnoses[0].sign}
+    assert not signs & {"smtp-535-5.7.139-tenant", "smtp-535-5.7.139-mailbox"}
+
+
+def test_a_sentence_that_ends_is_not_cut() -> None:
+    outcome = explain("-ERR [SYS/TEMP] Temporary authentication failure.", Protocol.POP)
+    assert outcome.diagnoses[0].sign == "pop-sys-temp-code"
+
+
+@pytest.mark.parametrize("rest", ["", "p", "prod", "prod.out", "prod.outlook.c"])
+def test_a_front_end_whose_name_is_cut_is_still_microsofts(rest: str) -> None:
+    outcome = explain(f"{DEFAULTS} [CH2PR19CA0002.namprd19.{rest}")
+    assert outcome.findings[0].cause == "org.security_defaults"
+
+
+def test_another_exchange_is_still_another() -> None:
+    outcome = explain(f"{DEFAULTS} [mail.contoso.test 2026-08-28T19:45:50.437Z 08DF04C6D9A404E7]")
+    assert "service=exchange-server" in outcome.diagnoses[0].facts
+
+
+@pytest.mark.parametrize("prefix", ["web-1  | ", "mail | ", "2026-11-22T09:14:31.123456789Z stderr F "])
+def test_the_prefixes_of_containers_are_taken_off(prefix: str) -> None:
+    wrapped = CRITERIA.replace("the request", "the\nrequest").replace("criteria to", "criteria\nto")
+    outcome = explain("\n".join(prefix + line for line in wrapped.split("\n")))
+    assert outcome.diagnoses[0].sign == "smtp-535-5.7.139-criteria"
+
+
+@pytest.mark.parametrize("spell", [quote, quote_plus])
+@pytest.mark.parametrize("before", ["Error: ", "(", '"', "said: "])
+def test_a_reply_in_an_address_needs_no_blank_before_it(spell: object, before: str) -> None:
+    assert callable(spell)
+    assert first(f"https://app.example/settings?error={spell(before + DEFAULTS)}&back=1") == "org.security_defaults"
+
+
+def test_a_page_inside_a_page_is_unescaped() -> None:
+    assert first(DEFAULTS.replace("'", "&amp;#x27;")) == "org.security_defaults"
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f", "\u3000", "\n"])
+def test_short_words_are_found_whatever_blank_is_between_them(blank: str) -> None:
+    found = explain(f"Error logging into IMAP Server: LOGIN{blank}failed", Protocol.IMAP)
+    assert found.diagnoses[0].sign == "imap-login-failed"
+
+
+def test_a_wrapped_reply_behind_the_password_prompt_is_no_secret() -> None:
+    text = f'error: "334 VXNlcm5hbWU6 334 UGFzc3dvcmQ6\n{BASIC.replace("basic ", "basic" + chr(10))}"'
+    outcome = explain(text)
+    assert outcome.diagnoses[0].sign == "smtp-535-5.7.139-basic-disabled"
+    assert "***" not in shown(outcome)
+
+
+def test_a_secret_behind_the_password_prompt_is_still_hidden() -> None:
+    outcome = explain(f"334 UGFzc3dvcmQ6\nC: Y2FuYXJ5LXNlY3JldA==\n{BASIC}")
+    assert "Y2FuYXJ5" not in str(outcome)
+
+
+# -- replies without the usual words around them
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("send: someone@example.test: 535 Authentication failed: No such account.", "credentials.wrong"),
+        ("could not send email 1: 501 mail from address must be same as authorization user", "sender.send_as_denied"),
+        ("ir_mail_server: (553, 'Relaying disallowed')", "sender.send_as_denied"),
+        ("534-5.7.9 Application-Specific Password Required", "credentials.account_password_under_mfa"),
+        ("response: '502 Command not implemented', responseCode: 502, command: 'AUTH PLAIN'", "client.protocol_error"),
+    ],
+)
+def test_a_bare_status_behind_a_colon_is_a_reply(text: str, cause: str) -> None:
+    assert first(text) == cause
+
+
+@pytest.mark.parametrize(
+    "text", ["sent today: 550 mails", "queue: 501 messages, sender ok", "total: 554 recipients of mail"]
+)
+def test_a_number_of_things_is_no_reply(text: str) -> None:
+    assert explain(text).verdict is Verdict.NO_REPLY
+
+
+def test_the_reply_that_says_most_is_shown() -> None:
+    text = "451 ErrorInProcessing. System.Exception: 4.7.500 Access denied, please try again later."
+    assert "\n4.7.500 Access denied, please try again later." in shown(explain(text))
+
+
+# -- whose words they are
+
+
+def test_words_of_another_protocol_do_not_speak_against_the_hint() -> None:
+    outcome = explain("MailKit.Security.AuthenticationException: Authentication failed.")
+    assert outcome.verdict is Verdict.NO_REPLY
+    assert any("ProtocolLogger" in notice.text for notice in outcome.notices)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("smtplib.SMTPServerDisconnected: Connection unexpectedly closed", "closed without an answer"),
+        ("connect ETIMEDOUT 192.0.2.1:587", "SMTP not reached"),
+        ("An existing connection was forcibly closed by the remote host.", "cut off without an answer"),
+        ("tls: first record does not look like a TLS handshake", "SMTP failed"),
+    ],
+)
+def test_a_programs_own_words_are_no_refusal(text: str, words: str) -> None:
+    page = shown(explain(text))
+    assert words in page
+    assert "refused" not in page.partition("Why")[0]
+    assert "The program said:" in page
+
+
+def test_a_closed_connection_blames_microsoft_only_where_microsoft_answered() -> None:
+    assert first("Connection unexpectedly closed") != "service.transient"
+    assert first("smtp.office365.com:587: Connection unexpectedly closed") == "service.transient"
+
+
+def test_the_reason_behind_a_closed_connection_counts() -> None:
+    text = "SMTPServerDisconnected: Connection unexpectedly closed: [SSL: WRONG_VERSION_NUMBER] wrong version number"
+    assert first(text) == "client.wrong_port_or_tls_mode"
+
+
+def test_only_the_listed_causes_are_counted() -> None:
+    page = shown(explain("535 5.7.3 Authentication unsuccessful"))
+    assert "Causes: 1-4 below, " in page
+    assert "more with -v." in page
+
+
+# -- what else the text tells
+
+
+def test_exims_words_accuse_the_network_only_where_microsofts_host_was_dialled() -> None:
+    refusal = "535 Incorrect authentication data"
+    assert first(refusal) == "credentials.wrong"
+    assert first(f"connecting to smtp.office365.com:587\n{refusal}") == "network.smtp_redirected"
+
+
+def test_a_strangers_certificate_for_microsofts_name_is_a_redirection() -> None:
+    text = "Peer certificate CN=`*.hoster.test' did not match expected CN=`smtp.office365.com'"
+    assert first(text) == "network.smtp_redirected"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("auth [XOAUTH2]: ", Kind.OAUTH),
+        ("'authentication' => \"oauth\"\n", Kind.OAUTH),
+        ("'grant_type' => 'client_credentials'\n", Kind.OAUTH),
+        ("scope=https://outlook.office.com/IMAP.AccessAsUser.All\n", Kind.OAUTH),
+        ('A1 LOGIN "jim@contoso.test" "<password>"\n', Kind.PASSWORD),
+        ("* CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2\nA1 OK LOGIN completed.\n", Kind.PASSWORD),
+        ("* CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2\nA1 AUTHENTICATE XOAUTH2 <token>\n", Kind.OAUTH),
+        ("* CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2\n", None),
+        ("Basic authentication is being retired, please use OAuth.\n", None),
+    ],
+)
+def test_settings_and_commands_tell_what_signed_in(said: str, kind: Kind | None) -> None:
+    outcome = explain(f"{said}A2 BAD User is authenticated but not connected.", Protocol.IMAP)
+    assert outcome.diagnoses[0].attempt.kind is kind

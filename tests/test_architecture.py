@@ -50,7 +50,7 @@ ONLINE = frozenset(
         "net",
         "wire",
         "probe",
-        "run",
+        "checking",
         "waiting",
         "mock",
         "cli",

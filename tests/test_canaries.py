@@ -19,6 +19,7 @@ from torture.canary import CANARIES, LOGIN, leaks, leaks_in_files
 from torture.mean import mean_servers
 from torture.tool import SECONDS, TRACEBACK, Done, arun, run, start
 
+from mailwhy.checking import Check
 from mailwhy.ledger import SignIn
 from mailwhy.model import Account, Credential, Kind, Protocol, Secret, Target, Tls
 from mailwhy.net import Recorder, Way
@@ -26,7 +27,6 @@ from mailwhy.plain import to_plain
 from mailwhy.probe.session import Session
 from mailwhy.redact import Redactor
 from mailwhy.report import FORMATS
-from mailwhy.run import Check
 from mailwhy.secrets import Environment, Taken
 from mailwhy.wire import Wire
 

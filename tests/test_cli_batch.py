@@ -104,7 +104,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found[f"{login}={secret.reveal()}"] += 1
         return Outcome("check", "2026-11-22", Account(login), (), Verdict.WORKS, Exit.OK)
 
-    monkeypatch.setattr("mailwhy.run.check", check)
+    monkeypatch.setattr("mailwhy.checking.check", check)
     return found
 
 

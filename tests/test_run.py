@@ -14,11 +14,11 @@ from outcomes import IMAP_NO, book, reply
 
 from mailwhy import probe
 from mailwhy import run as api
+from mailwhy.checking import Check
 from mailwhy.cli import main
 from mailwhy.ledger import Ledger
 from mailwhy.model import Account, Kind, Outcome, Protocol, Secret, Stage, Target
 from mailwhy.net import Over, Recorder
-from mailwhy.run import Check
 from mailwhy.targets import of_cloud
 
 SMTP, IMAP, POP = Protocol

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from day import DAY
 from talks import LOGIN, SECRET, authority, credential, serve, server_tls, way
 
+from mailwhy.checking import check
 from mailwhy.cli import main
 from mailwhy.ledger import Ledger, SignIn
 from mailwhy.mock.threaded import Running
@@ -34,7 +35,6 @@ from mailwhy.model import (
 )
 from mailwhy.net import Recorder, Timeouts, Way
 from mailwhy.plain import to_plain
-from mailwhy.run import check
 from mailwhy.send import LABEL, send, text_for
 from mailwhy.targets import parse_server
 

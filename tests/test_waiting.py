@@ -18,11 +18,11 @@ from click.testing import CliRunner
 from outcomes import BARE, IMAP_NO, POP_ERR, TENANT, USER, book, judged, refused, signed_in
 
 from mailwhy import ledger, mock
+from mailwhy.checking import Check
 from mailwhy.cli import _options, check
 from mailwhy.mock.threaded import Running
 from mailwhy.model import Account, Attempt, Diagnosis, Exit, Outcome, Protocol, Secret, Target, Verdict
 from mailwhy.probe import Way
-from mailwhy.run import Check
 from mailwhy.waiting import Next, Waiting, following, hopeless, in_words
 
 SMTP, IMAP, POP = Protocol

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import mock
+    from .checking import check
     from .model import Outcome, Secret
-    from .run import check, explain
+    from .run import explain
 
-_HOMES = {"Outcome": ".model", "Secret": ".model", "check": ".run", "explain": ".run"}
+_HOMES = {"Outcome": ".model", "Secret": ".model", "check": ".checking", "explain": ".run"}
 
 
 def __getattr__(name: str) -> Any:

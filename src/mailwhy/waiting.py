@@ -20,7 +20,7 @@ from .model import Attempt, Diagnosis, Notice, Outcome, Password, Protocol, Targ
 
 
 class Round(Interface):
-    """One check, as `run.Check` is."""
+    """One check, as `checking.Check` is."""
 
     async def go(self) -> None: ...
 

@@ -14,6 +14,7 @@ import pytest
 from day import DATE, DAY
 
 from mailwhy import knowledge
+from mailwhy.checking import check
 from mailwhy.mock.load import builtin
 from mailwhy.mock.says import Spoken, Voice
 from mailwhy.mock.servers import Servers, serve
@@ -23,7 +24,6 @@ from mailwhy.mock.tenant import GATES, documented
 from mailwhy.mock.world import World
 from mailwhy.model import Kind, Outcome, Protocol, Secret, Target, Tls, Verdict
 from mailwhy.net import Way
-from mailwhy.run import check
 
 
 def targets(servers: Servers, login: str) -> list[Target]:

@@ -14,10 +14,10 @@ from talks import LOGIN, SECRET, Server, ca_file, serve
 from torture.figures import count
 from torture.matrix import whole
 
+from mailwhy.checking import Check
 from mailwhy.ledger import Ledger
 from mailwhy.model import Account, Protocol, Secret, Tls, Verdict
 from mailwhy.net import Way
-from mailwhy.run import Check
 
 LEFT = 4000  # blocks of memory that half of them may leave: caches, and the ledger's entries; one check makes 100,000s
 REFUSED = whole(Protocol.POP, Tls.NONE).replace(

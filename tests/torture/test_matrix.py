@@ -14,11 +14,11 @@ from talks import LOGIN, SECRET, Server, credential, serve, way
 from torture.figures import count
 from torture.matrix import FAST, SLOW, Cell, cells, dialogue, whole
 
+from mailwhy.checking import Check
 from mailwhy.model import Account, Attempt, Fault, Outcome, Protocol, Secret, Stage, Tls, Verdict
 from mailwhy.net import trust
 from mailwhy.probe import probe
 from mailwhy.report import FORMATS, Options, render
-from mailwhy.run import Check
 
 SECONDS = 2.5  # each stage, where a fault ends by the limit
 MANY = 12  # cells at once

@@ -240,7 +240,7 @@ class Plan:
 
     async def check(self, row: Row) -> Outcome:
         """One row, checked. What can go wrong is in the outcome."""
-        from ..run import check
+        from ..checking import check
 
         kind = Kind(row.kind or self.given["credential"] or "password")
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,11 +32,11 @@ from ._options import (
 )
 from ._output import Output, monitor_options, output_options
 from ._secret import no_more_arguments, secret_options, take
-from ._signals import end_like_ctrl_c
+from ._signals import end_like_ctrl_c, held
 from ._where import cloud_of, detour, refuse_bare_login, server, targets_of, under_way, way_of
 
 if TYPE_CHECKING:
-    from ..run import Check
+    from ..checking import Check
     from ..waiting import Start, Waiting
 
 SOONEST = 30.0  # seconds between two checks of --until-pass: settings act within minutes, and servers count
@@ -131,13 +131,11 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
     way = way_of(given)
     send_to = recipient_of(given["send_to"], account)
     ready = take(ctx, account.login or address, kind)
-    way = under_way(targets, way)  # what costs time to import comes after this
-    if way.ca_file:
-        ca_file(way.ca_file)
-    from ..ledger import Ledger
-    from ..run import Check
 
     def start(again: Sequence[Target] | None = None, others: Sequence[Attempt] = ()) -> Check:
+        from ..checking import Check
+        from ..ledger import Ledger
+
         return Check(
             account,
             ready.secret,
@@ -157,10 +155,14 @@ def command(ctx: click.Context, /, address: str, output: Output, **given: Any) -
             others=others,
         )
 
-    try:
-        outcome = perform(waiting(start, given, output) if given["until_pass"] else start())
-    finally:
-        way.ahead.close()
+    with held() as let_go:
+        way = under_way(targets, way)  # what costs time to import comes after this
+        try:
+            if way.ca_file:
+                ca_file(way.ca_file)
+            outcome = perform(waiting(start, given, output) if given["until_pass"] else start(), let_go)
+        finally:
+            way.ahead.close()
     outcome = with_names(outcome, given["resolver"])
     output.write(outcome, knowledge)
     ctx.exit(output.status(outcome))
@@ -200,12 +202,16 @@ def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
     return Waiting(start, every=given["every"], most=given["most"], asked=given["only"] or (), say=say)
 
 
-def perform(run: Check | Waiting) -> Outcome:
-    """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130."""
+def perform(run: Check | Waiting, let_go: Callable[[], None]) -> Outcome:
+    """Runs it to its end; Ctrl-C or SIGTERM ends it at once, with what is known so far and exit code 130.
+
+    let_go: lets signals through that were held until now.
+    """
     import asyncio
 
     end_like_ctrl_c()
     try:
+        let_go()
         asyncio.run(run.go())
     except KeyboardInterrupt:
         return dataclasses.replace(run.outcome(), exit=Exit.CANCELLED)

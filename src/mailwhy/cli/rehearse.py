@@ -34,11 +34,11 @@ from ._secret import no_more_arguments, secret_options, take
 from ._where import server
 
 if TYPE_CHECKING:
+    from ..checking import Check
     from ..ledger import SignIn
     from ..net import Way
     from ..rehearse import Profile
     from ..report.live import Live
-    from ..run import Check
 
 STOPS = frozenset({"account.locked"})  # a further sign-in would do harm
 
@@ -247,8 +247,8 @@ class Rehearsal:
         return ""
 
     async def _modern(self) -> Outcome:
+        from ..checking import Check
         from ..ledger import Ledger
-        from ..run import Check
 
         credential = self.credential
         self.check = Check(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .shape import Choice
+from .shape import Choice, Shape
+from .text import Page
 
 _STATUS = r"(?:2[1235]\d|334|354|4[2-7]\d|5[0-7]\d)"
 MAIL_WORDS = (
@@ -14,8 +15,8 @@ MAIL_WORDS = (
 )
 _CONTEXT = (
     r"(?:^[ \t]*|(?:said|response|responded|reply|replied|answered|returned|returns|error|login|failed|failure|details?"
-    r"|message|reason|err|rx|status|code|exception|invalid|sending|from server|client|trace|body)\s*(?:was|with|is)?\s*"
-    r"(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
+    r"|message|reason|err|rx|status|code|exception|invalid|sending|from[ ]server|client|trace|body)"
+    r"\s*(?:was|with|is)?\s*(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 # statuses that need no enhanced code; of these the ones that are believed after any colon
 _BARE = tuple(
@@ -59,6 +60,34 @@ _SPOKEN = (
 _SMALL = Choice(*_CODED, flags=re.VERBOSE | re.MULTILINE)
 _REPLY = Choice(*_CODED, *_SPOKEN, flags=re.VERBOSE | re.MULTILINE | re.IGNORECASE)
 _CAPITAL = Choice(*_SPOKEN)
+
+# what stands before a version number or a queue's own status, which look like enhanced codes
+_NOT_A_CODE = Shape(
+    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
+    r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
+    re.IGNORECASE,
+)
+_NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
+
+
+def starts(page: Page, reach: int) -> list[re.Match[str]]:
+    """Where replies begin; a reply behind `Error:` belongs to the one before it, within `reach` characters."""
+    text = page.text
+    found: list[re.Match[str]] = []
+    for match in places(text, page.folded):
+        at = begin(match)
+        if match.lastgroup == "alone" and _NOT_A_CODE.pattern.search(text, max(0, at - 24), at):
+            continue
+        if found and _NESTED.search(text, max(0, at - 12), at) and at - begin(found[-1]) < reach:
+            continue
+        found.append(match)
+    return found
+
+
+def begin(match: re.Match[str]) -> int:
+    """The place where the reply itself begins, behind what introduces it."""
+    name = match.lastgroup if match.lastgroup != "enhanced" else "full"
+    return match.start(name or 0)
 
 
 def places(text: str, folded: str) -> Iterable[re.Match[str]]:

@@ -17,7 +17,7 @@ from ..model import Protocol, Reply, Sign, Speaker
 from ..noun import dataclass
 from ..reply import TRAILER, parse
 from ..signs import Signs, word_pattern
-from .begins import MAIL_WORDS, places
+from .begins import MAIL_WORDS, begin, starts
 from .context import mail_lines
 from .mending import BRACKET, MOST_LINES, joined, mend
 from .shape import Choice, Shape
@@ -44,13 +44,6 @@ class Said:
 
 # -- replies by their shape ---------------------------------------------------------------------------------------
 
-# what stands before a version number or a queue's own status, which look like enhanced codes
-_NOT_A_CODE = Shape(
-    r"(?:dsn|version|release|kernel|php|python|mysql|v|ver|build|linux|java|node|go|nginx|openssl|postfix|exim|ubuntu"
-    r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
-    re.IGNORECASE,
-)
-_NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
 
 # where the wrapper goes on behind the reply
 _LINE_END, _QUOTES = ("\n", "\v"), ("'", '"')
@@ -178,31 +171,12 @@ def _known(said: Said, signs: Signs, hint: Protocol | None) -> Said:
     return said
 
 
-def _starts(page: Page) -> list[re.Match[str]]:
-    """Where replies begin; a reply behind `Error:` belongs to the one before it."""
-    text = page.text
-    found: list[re.Match[str]] = []
-    for match in places(text, page.folded):
-        at = _begin(match)
-        if match.lastgroup == "alone" and _NOT_A_CODE.pattern.search(text, max(0, at - 24), at):
-            continue
-        if found and _NESTED.search(text, max(0, at - 12), at) and at - _begin(found[-1]) < LONGEST // 2:
-            continue
-        found.append(match)
-    return found
-
-
-def _begin(match: re.Match[str]) -> int:
-    name = match.lastgroup if match.lastgroup != "enhanced" else "full"
-    return match.start(name or 0)
-
-
 def _replies(page: Page, signs: Signs, hits: Spans, wrapper: re.Pattern[str] | None) -> Iterator[Said]:
     text = page.text
-    starts = _starts(page)
-    for number, match in enumerate(starts):
-        start = _begin(match)
-        limit = _begin(starts[number + 1]) if number + 1 < len(starts) else len(text)
+    found = starts(page, LONGEST // 2)
+    for number, match in enumerate(found):
+        start = begin(match)
+        limit = begin(found[number + 1]) if number + 1 < len(found) else len(text)
         limit = min(limit, start + LONGEST)
         end = _end(page, wrapper, start, start, limit)
         if across := [stop for _, stop in hits.across(end) if stop <= limit]:

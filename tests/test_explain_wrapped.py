@@ -21,6 +21,7 @@ from mailwhy.paste import Found, read
 from mailwhy.paste.context import context_of
 from mailwhy.paste.finder import find
 from mailwhy.paste.sessions import Hearing
+from mailwhy.paste.stream import Filter
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()
@@ -160,6 +161,11 @@ def test_streaming_tells_what_the_whole_tells(chosen: list[Sign], gaps: list[int
     whole = read(data, SIGNS, protocol=Protocol.SMTP)
     streamed = read(iter(pieces), SIGNS, protocol=Protocol.SMTP, whole=0)
     assert streamed.attempts == whole.attempts
+
+
+def test_no_sign_is_overlooked_in_a_long_log() -> None:
+    may_hold = Filter(SIGNS)
+    assert [sign.id for sign in SAID if not may_hold(f"quiet\n{sign.example}\nquiet")] == []
 
 
 LOGGED = (

@@ -81,8 +81,7 @@ def _windows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 _CODE = Shape(r"[45]\.[0-7]\.\d{1,3}(?![\d.])")
 _STATUS = Shape(r"[45][0-5]\d[ \-,][^\n]{0,160}")
 _MAIL = Shape(
-    r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection|command (?:not|un)",
-    re.I,
+    r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection|command", re.I
 )
 _LITERALS = ("-err", "aadsts", "* bye", "errorcode", "error code", "mailwhy/1")
 _SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?\"'`*()[]{}<>=/\\|#_-"}

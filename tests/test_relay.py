@@ -9,7 +9,9 @@ import random
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from day import DAY
@@ -31,17 +33,29 @@ ELSEWHERE: tuple[Network, ...] = (ipaddress.ip_network("192.0.2.0/24"),)
 
 
 @contextlib.asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[Target]:
-    """A server of our own on loopback, in clear text."""
+async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Target]:
+    """A server of our own on loopback; at the end its connections are closed, and waited for."""
+    busy: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
+        busy.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await handler(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):  # also of TLS that the other side did not end in order
+                await writer.wait_closed()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    yield Target(Protocol.SMTP, "127.0.0.1", server.sockets[0].getsockname()[1], Tls.NONE)
-    server.close()
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield Target(Protocol.SMTP, "localhost" if tls else "127.0.0.1", port, Tls.IMPLICIT if tls else Tls.NONE)
+    finally:
+        server.close()
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
 
 
 class Watcher:
@@ -145,10 +159,11 @@ async def test_a_dialogue_passes_octet_for_octet(app_tls: Tls, server_tls: Tls, 
     ca.write_bytes(shared().ca_pem)
     context = ssl.create_default_context(cafile=str(ca))
     tls = shared().context() if server_tls is Tls.IMPLICIT else None
-    server = await asyncio.start_server(keep, "127.0.0.1", 0, ssl=tls)
-    target = Target(Protocol.SMTP, "localhost", server.sockets[0].getsockname()[1], server_tls)
     given = {"way": Way(ca_file=str(ca)), "limits": Limits(late=0.0)}
-    async with relayed(target, app_tls, **given) as (relay, watcher):
+    async with (
+        served(keep, tls) as at,
+        relayed(replace(at, host="localhost", tls=server_tls), app_tls, **given) as (relay, watcher),
+    ):
         at_once = context if app_tls is Tls.IMPLICIT else None
         reader, writer = await asyncio.open_connection("localhost", relay.port, ssl=at_once)
         async with asyncio.timeout(20):
@@ -163,7 +178,7 @@ async def test_a_dialogue_passes_octet_for_octet(app_tls: Tls, server_tls: Tls, 
             assert await reader.readline() == b"250 \xff\x00 ok\r\n"
         writer.close()
         seen = await watcher.seen()
-    server.close()
+        await writer.wait_closed()
     assert bytes(got) == ODD + MAIL + b".\r\n"
     assert {"app.bare_lf", "app.line_too_long"} <= seen.attempt.facts
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ..model import Protocol, Tls, bracketed
 from .certs import GOOD, Certificates, shared
@@ -40,6 +41,8 @@ LISTENERS: tuple[tuple[Protocol, Tls], ...] = tuple(
     (protocol, tls) for protocol in Protocol for tls in (Tls.STARTTLS, Tls.IMPLICIT)
 )
 Given = Tenant | str | Path
+Served = Coroutine[Any, Any, None]
+LAST_TURNS = 3  # of the event loop, in which it tells of connections that the kernel has accepted already
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +122,23 @@ class Servers:
                 continue
 
             def made(protocol: Protocol = protocol, tls: Tls = tls) -> Wire:
-                return Wire(lambda wire: self._serve(wire, front, protocol, tls))
+                return Wire(lambda wire: self._known(wire, self._serve(wire, front, protocol, tls)))
 
             listener = await loop.create_server(made, host, ports.get((protocol, tls), 0), backlog=1024)
             self._listeners.append(listener)
             port = listener.sockets[0].getsockname()[1]
             self.addresses.append(Address(protocol, ANYWHERE.get(host, host), port, tls, front.id))
 
+    def _known(self, wire: Wire, serving: Served) -> Served:
+        """Notes a connection in its first moment: `stop` may come before its task has begun."""
+        self._wires.add(wire)
+        return serving
+
     async def play(self, host: str, recording: Recording) -> None:
         """Opens one listener that plays a recording. TLS is only where the recording has it: implicit ones in clear."""
 
         def made() -> Wire:
-            return Wire(lambda wire: self._play(wire, recording))
+            return Wire(lambda wire: self._known(wire, self._play(wire, recording)))
 
         listener = await asyncio.get_running_loop().create_server(made, host, 0)
         self._listeners.append(listener)
@@ -139,7 +147,6 @@ class Servers:
         self.addresses.append(Address(recording.protocol, host, port, tls, RECORDING))
 
     async def _play(self, wire: Wire, recording: Recording) -> None:
-        self._wires.add(wire)
         talk = Talk(recording.talk())
         try:
             while not talk.ended:
@@ -167,6 +174,8 @@ class Servers:
         """Closes everything: no listener, no connection, no task is left."""
         for listener in self._listeners:
             listener.close()
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
         tasks = [wire.task for wire in self._wires if wire.task]
         for wire in list(self._wires):
             wire.transport.abort()
@@ -178,7 +187,6 @@ class Servers:
 
     async def _serve(self, wire: Wire, front: Front, protocol: Protocol, tls: Tls) -> None:
         """One connection, from its first octet to its last."""
-        self._wires.add(wire)
         session: Session | None = None
         faults = Faults(self.world.faults, self.world.faults_met, protocol, tls, front.id)
         try:

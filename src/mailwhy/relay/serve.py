@@ -23,6 +23,7 @@ from .side import Side
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 LOOK = 0.05  # seconds between two looks at what is still in flight
+LAST_TURNS = 3  # of the event loop, in which it tells of connections that the kernel has accepted already
 CLIENTS = 1000  # clients whose refused sign-ins are counted
 
 
@@ -97,6 +98,8 @@ class Relay:
         """No new sessions; those with nothing in flight end now, the others within `grace` seconds."""
         if self._listener:
             self._listener.close()
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
         while self._tasks:

@@ -447,26 +447,30 @@ def test_a_run_that_is_cancelled_at_any_point_goes_on(
     stop = data.draw(st.integers(0, count))
     tested: Counter[int] = Counter()
 
-    def go(limit: int | None) -> None:
+    async def go(limit: int | None) -> None:
+        whole = asyncio.current_task()
+
         async def check_one(row: Row) -> Outcome:
             await asyncio.sleep(0)
             return outcome()
 
         def on_result(row: Row, outcome: Outcome) -> None:
             if limit is not None and sum(tested.values()) >= limit:
-                raise KeyboardInterrupt
+                assert whole
+                whole.cancel()  # what asyncio does on Ctrl-C
+                return
             results.write(row, record())
             tested[row.number] += 1
 
         with Results.open(path, resume=True) as results:
             rows_ = (row(n) for n in range(1, count + 1) if not results.has(row(n)))
-            asyncio.run(batch.run(rows_, check_one, on_result, limits=Limits(overall, overall, 0)))
+            await batch.run(rows_, check_one, on_result, limits=Limits(overall, overall, 0))
 
     try:
-        go(stop)
-    except KeyboardInterrupt:
+        asyncio.run(go(stop))
+    except asyncio.CancelledError:
         assert sum(tested.values()) == stop
-    go(None)
+    asyncio.run(go(None))
     assert tested == Counter(range(1, count + 1))
 
 

@@ -277,3 +277,23 @@ def test_another_providers_limit_is_not_called_microsofts() -> None:
     told = shown(explain("SMTP -> FROM SERVER:421 Too many concurrent SMTP connections; please try again later."))
     assert "The mail provider slows this account down" in told
     assert "Microsoft slows" not in told
+
+
+# -- what pages say to whom
+
+
+def test_a_block_of_the_organizations_own_list_is_not_called_spam() -> None:
+    told = shown(explain("550 5.7.703 the server's words [AM0PR07CA0005.eurprd07.prod.outlook.com]"))
+    assert "Tenant Allow/Block List" in told
+    assert "for spam" not in told
+
+
+def test_who_uses_a_token_is_not_sent_to_the_way_of_passwords() -> None:
+    page = load().causes["client.unsupported_mechanism"]
+    assert "XOAUTH2" in page.tonight
+    assert page.tonight.index("password") < page.tonight.index("LOGIN") < page.tonight.index("token")
+
+
+def test_another_servers_missing_mechanism_is_not_explained_with_microsofts() -> None:
+    told = shown(explain("220 mail.contoso.test ESMTP Postfix\n504 5.7.4 Unrecognized authentication type"))
+    assert "Exchange Online takes" not in told

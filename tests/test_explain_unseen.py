@@ -198,3 +198,102 @@ def test_a_strangers_certificate_for_microsofts_name_is_a_redirection() -> None:
 def test_settings_and_commands_tell_what_signed_in(said: str, kind: Kind | None) -> None:
     outcome = explain(f"{said}A2 BAD User is authenticated but not connected.", Protocol.IMAP)
     assert outcome.diagnoses[0].attempt.kind is kind
+
+
+# -- who is spoken of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connecting to mail.contoso.test:143\na1 NO LOGIN failed.",
+        "imap://localhost:1143\na1 NO LOGIN failed.",
+        "[127.0.0.1:993] a1 NO LOGIN failed.",
+    ],
+)
+def test_microsoft_is_not_named_first_where_another_server_was_dialled(text: str) -> None:
+    assert first(text, Protocol.IMAP) == "credentials.wrong"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a1 NO LOGIN failed.",
+        "Host1 imap.contoso.test:993\nHost2 outlook.office365.com:993\na1 NO LOGIN failed.",
+        "DavMail at localhost:1143, Exchange Online behind it\na1 NO LOGIN failed.",
+        '127.0.0.1 - - "POST /mail HTTP/1.1" 500\na1 NO LOGIN failed.',
+    ],
+)
+def test_a_refusal_stays_microsofts_where_its_name_stands_or_no_server_does(text: str) -> None:
+    assert first(text, Protocol.IMAP) == "service.basic_auth_retired"
+
+
+def test_only_microsofts_unknown_replies_are_looked_up_in_its_sign_in_log() -> None:
+    other, ours = (
+        shown(explain(f"connecting to {host}:587\n550 5.6.9 mailbox zorked, access denied"))
+        for host in ("mail.contoso.test", "smtp.office365.com")
+    )
+    assert "in its own log" in other
+    assert "sign-in log" not in other.partition("\n\n")[0]
+    assert "sign-in log" in ours.partition("\n\n")[0]
+
+
+def test_a_time_without_a_year_is_shown_as_the_log_wrote_it() -> None:
+    told = shown(explain(f"Dec 28 12:41:01 host app[7]: {DEFAULTS}"))
+    assert "first Dec 28 12:41:01" in told
+    assert "--12-28" not in told
+
+
+# -- words that were translated, and words of what stands in between
+
+
+def test_a_translated_sentence_is_not_read_as_a_wrong_password() -> None:
+    outcome = explain("535 5.7.139 Autenticação malsucedida, a solicitação não atendeu aos critérios")
+    assert outcome.findings[0].cause != "credentials.wrong"
+    assert outcome.diagnoses[0].password == "not_told"
+    assert {"org.conditional_access", "org.security_defaults", "credentials.wrong"} <= {
+        finding.cause for finding in outcome.findings
+    }
+
+
+def test_a_password_that_was_sent_as_a_token_is_the_programs_mistake() -> None:
+    text = "AUTH XOAUTH2 failed 535 5.7.3 Authentication unsuccessful"
+    assert explain(text, kind=Kind.PASSWORD).findings[0].cause == "client.unsupported_mechanism"
+    assert explain(text, kind=Kind.OAUTH).findings[0].cause.startswith("oauth.")
+
+
+def test_what_a_proxy_on_the_way_says_is_not_microsofts_refusal() -> None:
+    said = "A1 NO AUTHENTICATE Email OAuth 2.0 Proxy: Login failed for account a@b.test - please check your internet connection and retry"
+    outcome = explain(f"outlook.office365.com:993 {said}\n* BYE Autologout; authentication failed", Protocol.IMAP)
+    assert outcome.findings[0].cause.startswith("network.")
+
+
+def test_words_for_a_refusal_mean_tokens_where_a_token_was_used() -> None:
+    outcome = explain("cannot login, user or password wrong", Protocol.IMAP, Kind.OAUTH)
+    assert outcome.findings[0].cause.startswith("oauth.")
+
+
+def test_another_providers_limit_is_not_called_microsofts() -> None:
+    told = shown(explain("SMTP -> FROM SERVER:421 Too many concurrent SMTP connections; please try again later."))
+    assert "The mail provider slows this account down" in told
+    assert "Microsoft slows" not in told
+
+
+# -- what pages say to whom
+
+
+def test_a_block_of_the_organizations_own_list_is_not_called_spam() -> None:
+    told = shown(explain("550 5.7.703 the server's words [AM0PR07CA0005.eurprd07.prod.outlook.com]"))
+    assert "Tenant Allow/Block List" in told
+    assert "for spam" not in told
+
+
+def test_who_uses_a_token_is_not_sent_to_the_way_of_passwords() -> None:
+    page = load().causes["client.unsupported_mechanism"]
+    assert "XOAUTH2" in page.tonight
+    assert page.tonight.index("password") < page.tonight.index("LOGIN") < page.tonight.index("token")
+
+
+def test_another_servers_missing_mechanism_is_not_explained_with_microsofts() -> None:
+    told = shown(explain("220 mail.contoso.test ESMTP Postfix\n504 5.7.4 Unrecognized authentication type"))
+    assert "Exchange Online takes" not in told

@@ -91,6 +91,17 @@ _PORT = Shape(
 )
 _ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _REFUSED = re.compile(r"\b535\b")
+_MICROSOFT = Shape(
+    r"microsoft|office ?365|outlook|hotmail|exchange|\blive\.com|\bmsn\.|\bo365|\bm365",
+    re.IGNORECASE,
+    ("microsoft", "office", "outlook", "hotmail", "exchange", "live.com", "msn.", "365"),
+)
+_LOCAL = Shape(
+    rf"(?:host|server|(?:to|on|at)[ ]|//|\[)[\s\"'\[({{:=]*(?:localhost|127\.0\.0\.1)\b"
+    rf"|\b(?:localhost|127\.0\.0\.1)[\]\"')]*(?::|,?[ ]port[ ])1?(?:{_PORTS})\b",
+    re.IGNORECASE,
+    ("localhost", "127.0.0.1"),
+)
 MOST_HOSTS, REST = 2000, 400  # hosts that are looked at, and characters after each
 _PORT_OF = {
     143: Protocol.IMAP,
@@ -127,6 +138,13 @@ class Context:
     mechanisms: tuple[str, ...] = ()
     capabilities: dict[Protocol, tuple[str, ...]] = field(default_factory=dict)
     protocol: Protocol | None = None
+    local: bool = False  # a server on the same machine was dialled
+    microsoft: bool = False  # something in the page names Microsoft or a product of its
+
+    @property
+    def elsewhere(self) -> bool:
+        """A server is named, and nothing names Microsoft."""
+        return bool(self.host or self.local) and not self.microsoft
 
     def joined(self, other: Context) -> Context:
         """Both: what was told first stays; kinds that differ are not known."""
@@ -140,6 +158,8 @@ class Context:
             tuple(dict.fromkeys((*self.mechanisms, *other.mechanisms))),
             {**other.capabilities, **self.capabilities},
             self.protocol or other.protocol,
+            self.local or other.local,
+            self.microsoft or other.microsoft,
         )
 
 
@@ -161,6 +181,8 @@ def context_of(page: Page) -> Context:
         mechanisms=mechanisms,
         capabilities=_capabilities(text, folded),
         protocol=protocol or _PORT_OF.get(port or 0) or _named_protocol(text, folded),
+        local=bool(_LOCAL.search(text, folded)),
+        microsoft=bool(_MICROSOFT.search(text, folded)),
     )
 
 

@@ -174,7 +174,7 @@ class Hearing:
             steps=(*_opening(protocol, context, group), *self._steps(group, context)),
             kind=self.kind or context.kind,
             started=max((time for time in times if time[0].isdigit()), default=None),
-            facts=_later_accepted(group),
+            facts=_later_accepted(group) | ({"host=other"} if fits and context.elsewhere else set()),
             seen=Seen(
                 lines=tuple(lines[:MOST_LINES]),
                 first=min(times) if times else None,

@@ -276,7 +276,10 @@ def opening(outcome: Outcome, knowledge: Knowledge) -> Opening:
         Verdict.NOT_TRIED: ("you.", held),
         Verdict.NO_REPLY: ("you.", "Paste the lines around the failure; the server's own reply is not in the text."),
     }
-    unknown = ("the mail administrator, with the reply below.", "Look the attempt up in the sign-in log.")
+    named = ("host=microsoft", "cloud=", "credential=oauth")  # else nothing says that the server is Microsoft's
+    ours = any(fact.startswith(named) for d in outcome.diagnoses for fact in d.facts)
+    whose, log = ("the mail administrator", "the sign-in") if ours else ("whoever runs the mail server", "its own")
+    unknown = (f"{whose}, with the reply below.", f"Look the attempt up in {log} log.")
     who, tonight = endings.get(outcome.verdict, unknown)
     return Opening(summary, who, tonight)
 
@@ -367,9 +370,15 @@ def lines_words(attempt: Attempt) -> str:
     words = ", ".join(ranges(seen.lines))
     words = f"line{'s' if len(seen.lines) != 1 else ''} {words}" if words else "in the text"
     more = [f"{seen.count} times"] if seen.count > 1 else []
-    more += [f"first {clean(seen.first)}"] if seen.first else []
-    more += [f"last {clean(seen.last)}"] if seen.last and seen.last != seen.first else []
+    more += [f"first {_day(seen.first)}"] if seen.first else []
+    more += [f"last {_day(seen.last)}"] if seen.last and seen.last != seen.first else []
     return f"{words} ({', '.join(more)})" if more else words
+
+
+def _day(time: str) -> str:
+    """A time of a paste: `Dec 28 12:41:01` where the log tells no year (`--12-28T12:41:01`)."""
+    at = instant(f"2000{time[1:]}") if time.startswith("--") else None
+    return f"{at:%b %d %H:%M:%S}" if at else clean(time)
 
 
 def ranges(numbers: Iterable[int]) -> Iterator[str]:

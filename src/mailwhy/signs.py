@@ -134,8 +134,8 @@ class Signs:
         return tuple((word.casefold(), name) for word, name in self.words)
 
     @cached_property
-    def _first(self) -> tuple[tuple[str, str], ...]:
-        return tuple({word: word.casefold().partition(" ")[0] for word, _ in self.words}.items())
+    def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple({word: tuple(word.casefold().split()) for word, _ in self.words}.items())
 
     @cached_property
     def _silent(self) -> Mapping[str, Sequence[str] | None]:
@@ -153,8 +153,8 @@ class Signs:
         return tuple((word, name) for name, match in self._matches.items() for word in match.get("word", ()))
 
     def words_in(self, folded: str) -> Iterable[str]:
-        """The words that may stand in this folded text, whole or not: their beginning does."""
-        return (word for word, begin in self._first if begin in folded)
+        """The words that may stand in this folded text: all their parts do, wherever a line ends."""
+        return (word for word, parts in self._parts if all(part in folded for part in parts))
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from mailwhy.paste.context import context_of
 from mailwhy.paste.finder import find
 from mailwhy.paste.sessions import Hearing
 from mailwhy.paste.stream import Filter
+from mailwhy.paste.text import peel
 from mailwhy.signs import ENOUGH, Signs, squash
 
 KNOWN = load()
@@ -166,6 +167,13 @@ def test_streaming_tells_what_the_whole_tells(chosen: list[Sign], gaps: list[int
 def test_no_sign_is_overlooked_in_a_long_log() -> None:
     may_hold = Filter(SIGNS)
     assert [sign.id for sign in SAID if not may_hold(f"quiet\n{sign.example}\nquiet")] == []
+
+
+@pytest.mark.parametrize(
+    "line", ["verify error:num=20:unable to get local issuer certificate", "delay=2011, error=535 no"]
+)
+def test_numbers_of_a_log_are_no_quoted_printable(line: str) -> None:
+    assert peel(f"{line}\n{line}") == f"{line}\n{line}"
 
 
 LOGGED = (

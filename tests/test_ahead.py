@@ -102,6 +102,30 @@ async def test_a_refused_connection_is_told_as_ever() -> None:
     assert [(e["address"], e["fault"]) for e in step.seen["tried"]] == [("127.0.0.1", "refused")]
 
 
+async def test_a_failure_that_was_over_before_it_was_asked_about_took_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the imports took is not the network's time: neither of a refusal, nor of a look-up that fails."""
+    port = await refused_port()
+    ahead = set_out([("127.0.0.1", port)])
+    later = time.monotonic()
+    at_once = (await failed(port, "127.0.0.1", ahead)).steps[-1]
+    assert at_once.at >= later - getattr(ahead.look_up("127.0.0.1", port), "began", later)  # dialled anew
+
+    def fail(*_: object, **__: object) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "made up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    ahead = set_out([(NAME, port)])
+    begun = ahead.look_up(NAME, port)
+    assert begun
+    async with asyncio.timeout(20):
+        while not begun.known:
+            await asyncio.sleep(0.001)
+    step = (await failed(port, NAME, ahead)).steps[-1]
+    assert (step.fault, step.seconds) == (Fault.DNS_FAILED, round(begun.dialled - begun.began, 6))
+
+
 async def test_the_next_address_is_tried_where_the_first_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(IMAP) as server:
         resolving(monkeypatch, "127.0.0.9", "127.0.0.1")

@@ -32,6 +32,8 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "xoauth2": lambda s: base64.b64encode(f"user={LOGIN}\x01auth=Bearer {s}\x01\x01".encode()),
     "base64 inside 1": lambda s: base64.b64encode(b"x" + s.encode() + b"yz"),
     "base64 inside 2": lambda s: base64.b64encode(b"xy" + s.encode() + b"z"),
+    "urlsafe inside 1": lambda s: base64.urlsafe_b64encode(b"x" + s.encode() + b"yz"),
+    "urlsafe inside 2": lambda s: base64.urlsafe_b64encode(b"xy" + s.encode() + b"z"),
     "base64 of utf-16": lambda s: base64.b64encode(s.encode("utf-16-le")),
     "hex": lambda s: s.encode().hex().encode(),
     "HEX with colons": lambda s: s.encode().hex(":").upper().encode(),
@@ -51,7 +53,17 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-BASE64 = ("base64", "urlsafe", "plain", "xoauth2", "base64 inside 1", "base64 inside 2", "base64 of utf-16")
+BASE64 = (
+    "base64",
+    "urlsafe",
+    "plain",
+    "xoauth2",
+    "base64 inside 1",
+    "base64 inside 2",
+    "base64 of utf-16",
+    "urlsafe inside 1",
+    "urlsafe inside 2",
+)
 
 
 def shown(form: str, secret: str) -> str:

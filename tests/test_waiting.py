@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,9 @@ from click.testing import CliRunner
 from outcomes import BARE, IMAP_NO, POP_ERR, TENANT, USER, book, judged, refused, signed_in
 
 from mailwhy import ledger, mock
+from mailwhy.ahead import Ahead, set_out
 from mailwhy.checking import Check
-from mailwhy.cli import _options, check
+from mailwhy.cli import _options, check, main
 from mailwhy.mock.threaded import Running
 from mailwhy.model import Account, Attempt, Diagnosis, Exit, Outcome, Protocol, Secret, Target, Verdict
 from mailwhy.probe import Way
@@ -265,6 +267,29 @@ def test_sigterm_does_the_same(exchange_online: Running) -> None:
         assert "SMTP AUTH is switched" in child.stdout.read()
         assert child.wait(20) == 130
         assert child.stderr.read() == ""
+
+
+def test_every_check_connects_anew(exchange_online: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was begun while modules were imported is for the first check; a connection can be taken once."""
+    login, begun = "smtp-off@contoso.test", []
+
+    def counted(places: Iterable[tuple[str, int]], family: int = 0) -> Ahead:
+        begun.append(set_out(places, family))
+        return begun[-1]
+
+    async def until_it_is_on(seconds: float) -> None:
+        if len(exchange_online.attempts) > 1:
+            exchange_online.set("mailbox.smtp_client_authentication_disabled", False, login)
+
+    monkeypatch.setattr("mailwhy.ahead.set_out", counted)
+    monkeypatch.setattr("mailwhy.waiting.Waiting", functools.partial(Waiting, sleep=until_it_is_on))
+    monkeypatch.setattr(check, "end_like_ctrl_c", lambda: None)  # which would stay for all other tests
+    words, environ = command(exchange_online, login, "--only", "smtp")
+    done = CliRunner().invoke(main, words[3:], env=environ)
+    assert done.exit_code == 0, done.output
+    assert len(exchange_online.attempts) == 3  # off, still off, on
+    assert len(exchange_online.sessions) == 3
+    assert len(begun) == 1
 
 
 def test_a_wrong_password_is_sent_once(exchange_online: Running) -> None:

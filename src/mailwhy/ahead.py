@@ -21,7 +21,11 @@ NOTED = 0.25  # seconds for which a thread waits for its connection; after that 
 
 
 class Begun:
-    """One look-up, and one connection. Times are of `time.monotonic`; `connected` is None while it is not known."""
+    """One look-up, and one connection. Times are of `time.monotonic`.
+
+    dialled    when the look-up was over, well or not
+    connected  when the connection stood or was refused; None while it is not known
+    """
 
     def __init__(self, host: str, port: int, family: int) -> None:
         self.began = self.dialled = time.monotonic()
@@ -52,6 +56,7 @@ class Begun:
                 self._found(named(host, port, family))
         except Exception as why:  # told to whoever asks
             self._why = why
+            self.dialled = time.monotonic()
             self._looked_up.set()
         sock = self.sock
         with contextlib.suppress(OSError, ValueError):  # it may be closed meanwhile

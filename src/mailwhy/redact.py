@@ -305,6 +305,7 @@ def _blobs(secret: str, login: str) -> Iterator[str]:
             last = len(inner) - (1 if (skip + len(data)) % 3 else 0)  # ... and after
             if last - first >= SHORT:
                 yield inner[first:last]
+                yield inner[first:last].replace("+", "-").replace("/", "_")  # the URL's alphabet
 
 
 def _grams(forms: Iterable[str]) -> frozenset[str]:

@@ -440,9 +440,10 @@ def test_recordings(tmp_path: Path) -> None:
     file.write_text(json.dumps({"diagnoses": [{"target": {"protocol": "smtp"}, "steps": steps}]}))
     (recording,) = read(file)
     assert [who for who, _ in recording.lines] == ["S", "C", "S", "S", "C", "S", "TLS", "C", "S"]
-    file.write_text("{}")
-    with pytest.raises(BadRecordingError, match="not the JSON of a mailwhy check"):
-        read(file)
+    for other in ("{}", '{"a":' * 100_000 + "1" + "}" * 100_000):
+        file.write_text(other)
+        with pytest.raises(BadRecordingError, match="not the JSON of a mailwhy check"):
+            read(file)
     with pytest.raises(BadRecordingError, match="line 1: expected S:, C: or TLS"):
         from_text("hello")
     with pytest.raises(BadRecordingError, match="protocol must be"):

@@ -114,6 +114,21 @@ sys.meta_path.insert(0, Kills())
     assert TRACEBACK not in done.all
 
 
+def test_ctrl_c_while_a_class_is_made(tmp_path: Path) -> None:
+    """Python 3.11 raises a RuntimeError out of `__set_name__` whatever happened in it, and so hides the Ctrl-C."""
+    code = """
+import signal
+import mailwhy.knowledge as k
+class Kills:
+    def __set_name__(self, owner, name): signal.raise_signal(signal.SIGINT)
+def load(): type("Made", (), {"it": Kills()})
+k.load = load
+"""
+    done = run(*EXPLAIN, env=trips(tmp_path / "x", code))
+    assert done.status == 130
+    assert TRACEBACK not in done.all
+
+
 # --- signals at every stage of a check
 
 GREET, HELLO = "S: 220 mail.test ESMTP\nC: EHLO ...\n", "S: 250-mail.test\nS: 250-STARTTLS\nS: 250 AUTH PLAIN\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ._ends import COULD_NOT_TELL, nobody_reads, went_wrong
+from ._ends import COULD_NOT_TELL, interrupted, nobody_reads, went_wrong
 
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -61,7 +61,7 @@ class Commands(click.Group):
         except Exception as why:
             if not standalone_mode:
                 raise
-            if isinstance(why, click.Abort):
+            if isinstance(why, click.Abort) or interrupted(why):
                 sys.exit(130)
             if isinstance(why, click.ClickException):
                 why.show()

@@ -29,6 +29,11 @@ def nobody_reads() -> int:
     return 0
 
 
+def interrupted(why: BaseException) -> bool:
+    """Was it Ctrl-C after all? Python 3.11 makes a RuntimeError of what falls into the making of a class."""
+    return isinstance(why.__cause__, KeyboardInterrupt)
+
+
 def went_wrong(why: Exception) -> int:
     """Says what happened, on standard error; the exit code."""
     if isinstance(why, OSError) and why.errno in NO_ROOM:

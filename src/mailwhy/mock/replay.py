@@ -102,7 +102,7 @@ def read(path: Path) -> tuple[Recording, ...]:
     if text.lstrip().startswith("{"):
         try:
             return tuple(from_check(json.loads(text)))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BadRecordingError(f"{path.name}: is not the JSON of a mailwhy check") from None
     return (from_text(text, path.name),)
 

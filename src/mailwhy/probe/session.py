@@ -61,15 +61,21 @@ class Session:
         async with self.stage(Stage.DNS) as step:
             step.began = begun.began if begun else None
             load_trust_meanwhile(self.way.ca_file)
-            infos = await look_up(host, port, self.way)
+            try:
+                infos = await look_up(host, port, self.way)
+            finally:
+                step.ended = begun.dialled if begun and begun.known else None
             step.seen["addresses"] = list(dict.fromkeys(info[4][0] for info in infos))
             if canonical := next((info[3] for info in infos if info[3]), ""):
                 step.seen["canonical"] = canonical
-            step.ended = begun.dialled if begun else None
         async with self.stage(Stage.TCP) as step:
-            step.began = begun.dialled if begun else None
-            sock = await dial(infos, self.way, step.seen)
-            step.ended = begun.connected if begun and begun.sock is sock else None
+            step.began = begun.dialled if begun and begun.sock else None  # one that failed at once is dialled anew
+            try:
+                sock = await dial(infos, self.way, step.seen)
+            finally:
+                tried = step.seen.get("tried")
+                if begun and begun.sock and isinstance(tried, list) and len(tried) == 1:
+                    step.ended = begun.connected
             try:
                 await asyncio.get_running_loop().create_connection(lambda: self.wire, sock=sock)
             except BaseException:

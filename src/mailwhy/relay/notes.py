@@ -84,7 +84,7 @@ def read(text: str) -> tuple[Account, Attempt] | None:
         return Account(login, login, headers.get("sender", login)), Attempt(
             target, mended(watch.steps), Kind(kind) if kind else None, headers.get("started"), facts=facts
         )
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):  # the last: JSON nested a thousand deep
         return None
 
 

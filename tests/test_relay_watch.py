@@ -223,7 +223,7 @@ def test_what_ends_a_long_session_is_kept() -> None:
         lambda text: text.replace("# app:", "# step: tls nonsense {}\n# app:"),
         lambda text: text.replace("# app:", '# step: tls ok ["x"]\n# app:'),
         lambda text: text.replace("# app:", "# step: tls\n# app:"),
-        lambda text: text.replace("# app:", f"# step: tls ok {'[' * 2_000}\n# app:"),
+        lambda text: text.replace("# app:", f"# step: tls ok {'[' * 100_000}\n# app:"),
     ],
 )
 def test_a_recording_changed_by_hand_is_read_like_any_paste(change: Callable[[str], str]) -> None:

@@ -97,7 +97,7 @@ _MICROSOFT = Shape(
     ("microsoft", "office", "outlook", "hotmail", "exchange", "live.com", "msn.", "365"),
 )
 _LOCAL = Shape(
-    rf"(?:host|server|(?:to|on|at)[ ]|//|\[)[\s\"'\[({{:=]*(?:localhost|127\.0\.0\.1)\b"
+    rf"(?:host|server|(?:to|on|at)[ ]|//|\[)[\s\"'\[({{:=]{{0,20}}(?:localhost|127\.0\.0\.1)\b"
     rf"|\b(?:localhost|127\.0\.0\.1)[\]\"')]*(?::|,?[ ]port[ ])1?(?:{_PORTS})\b",
     re.IGNORECASE,
     ("localhost", "127.0.0.1"),

@@ -37,12 +37,16 @@ LATER := 2027-01-15
 DATED := $(patsubst %,tests/test_%.py,explain_cases explain_shapes diagnose knowledge_signs run send rehearse cli_causes) \
 	tests/mock/test_proof.py tests/mock/test_says.py
 
+define pytest
+$(BIN)/python -m pytest -q -n 2 $(1) || { echo "Once more, what failed beside the others, alone:"; \
+		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none $(1); }
+endef
+
 test: check      ## everything that must hold before a change lands
 	@tests/real/install-servers.sh --quiet
 	@tests/real/install-node-clients.sh
-	$(BIN)/python -m pytest -q -n 2 || { echo "Once more, what failed beside the others, alone:"; \
-		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none; }
-	TESTS_AS_OF=$(LATER) $(BIN)/python -m pytest -q -n 2 $(DATED)
+	$(call pytest,)
+	export TESTS_AS_OF=$(LATER); $(call pytest,$(DATED))
 
 FIGURES := .cache/torture-figures
 torture: $(STAMP) ## the hostile tests in full, with their figures; some minutes

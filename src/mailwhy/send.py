@@ -59,6 +59,15 @@ def text_for(sender: str, recipient: str, *, utf8: bool = False) -> tuple[str, b
     return id_, mail.as_bytes()
 
 
+class _Smtp(aiosmtplib.SMTP):
+    """Ends at once, also where connecting fails: a graceful end of TLS would outlive this run."""
+
+    def close(self) -> None:
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+        super().close()
+
+
 class _Sending:
     """One connection, one sign-in, one message."""
 
@@ -83,9 +92,7 @@ class _Sending:
             raise
         except ValueError:  # aiosmtplib quotes what it would not send
             raise Failed(Fault.UNENCODABLE) from None
-        finally:  # at once: a graceful end of TLS would outlive this run
-            if isinstance(smtp.transport, asyncio.Transport):
-                smtp.transport.abort()
+        finally:
             smtp.close()
             await asyncio.sleep(0)  # the loop closes an aborted socket in its next turn
 
@@ -94,7 +101,7 @@ class _Sending:
         host, port, limits = self.target.host or "", self.target.port or 0, self.way.timeouts
         name, number = self.way.connect_to.get((host, port), (host, port))
         sock = await dial(await look_up(name, number, self.way), self.way, {})
-        return aiosmtplib.SMTP(
+        return _Smtp(
             hostname=host,
             sock=sock,
             use_tls=self.target.tls is Tls.IMPLICIT,

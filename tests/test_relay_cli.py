@@ -227,6 +227,7 @@ async def test_an_output_that_takes_nothing_does_not_cut_the_app_off(servers: Se
         (["--ready-file", "nowhere/ready.json"], "--ready-file nowhere/ready.json: No such file"),
         (["--record", "/dev/null/x"], "--record /dev/null/x: Not a directory"),
         (["--to", "ftp=x:1"], "is not a server"),
+        (["--server", "ftp=x:1"], "is not a server"),
         (["--allow", "everybody"], "is no address and no network"),
         (["--cloud", "nine"], "known clouds"),
         (["--cert", __file__], "belong together"),

@@ -107,6 +107,13 @@ def test_one_more_cause_is_one() -> None:
         assert words in text
 
 
+def test_a_reason_that_rules_out_many_is_told_once() -> None:
+    page = render(explain("530 5.7.57 Client not authenticated to send mail.", facts=["app.no_auth"]), load(), "human")
+    ruled_out = page.split("Ruled out", 1)[1].split("What to do", 1)[0]
+    assert ruled_out.count("it never sent AUTH or LOGIN") == 1
+    assert ruled_out.count("\n   - ") > 5
+
+
 def test_a_paste_tells_lines_and_counts() -> None:
     attempt = outcomes()["explain"].diagnoses[0].attempt
     assert lines_words(attempt) == "lines 3-5, 9 (4 times, first 2026-11-20T06:00:01Z, last 2026-11-22T09:14:30Z)"

@@ -40,6 +40,8 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 @click.command("relay", epilog="Exit: 0 stopped; with --once as for check. Stop with Ctrl-C; twice: at once.")
 @click.option(
     "--to",
+    "--server",
+    "to",
     default="smtp",
     show_default=True,
     metavar="SERVER",

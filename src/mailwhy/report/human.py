@@ -242,9 +242,18 @@ def _ruled_out(page: Page, outcome: Outcome, knowledge: Knowledge) -> None:
     if not found:
         return
     page.head("Ruled out")
+    titles: dict[str, list[str]] = {}  # each reason once: one fact may rule out ten causes
     for ruled in found:
         cause = knowledge.cause(ruled.cause)
-        page.say(f"- {w.clean(cause.title if cause else ruled.cause)}: {w.fact_words(ruled.by, knowledge)}", 1, 2)
+        titles.setdefault(ruled.by, []).append(w.clean(cause.title if cause else ruled.cause))
+    for by, ruled_by_it in titles.items():
+        why = w.fact_words(by, knowledge)
+        if len(ruled_by_it) == 1:
+            page.say(f"- {ruled_by_it[0]}: {why}", 1, 2)
+            continue
+        page.say(f"Because {why}:", 1)
+        for title in ruled_by_it:
+            page.say(f"- {title}", 3, 2)
 
 
 def _what_to_do(page: Page, outcome: Outcome, live: Sequence[Finding], knowledge: Knowledge, options: Options) -> None:

@@ -433,7 +433,6 @@ async def test_each_is_named_rightly(case: Case, tmp_path: Path) -> None:
         command = case.command(stand)
         need("" if shutil.which(command[0]) else f"not installed: {command[0]} (make servers)")
         said = await ran(command, tmp_path, case.old_tls, stand.stdin)
-        print(said, table.relay.port, table.relay._tasks, table.relay._number)
         seen = await table.last()
     told = f"{said}\n{seen.dialogue}\n{sorted(seen.attempt.facts)}"
     assert (judged(seen, case.day) or [""])[0] == case.cause, told

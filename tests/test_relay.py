@@ -321,7 +321,7 @@ async def test_garbage_in_every_mode_and_still_alive() -> None:
                 writer.close()
 
 
-async def test_a_thousand_apps_get_their_turn() -> None:
+async def test_thousands_of_apps_get_their_turn() -> None:
     at_once = peak = 0
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -343,8 +343,9 @@ async def test_a_thousand_apps_get_their_turn() -> None:
             writer.close()
             return line
 
-        said = await asyncio.gather(*(one() for _ in range(1000)))
-        assert set(said) == {b"220 x.test\r\n"}
+        for _ in range(3):
+            said = await asyncio.gather(*(one() for _ in range(1000)))
+            assert said == [b"220 x.test\r\n"] * 1000
     assert peak <= 40
     assert relay.dropped == 0
 

@@ -13,7 +13,7 @@ import click
 import pexpect
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailwhy import secrets
@@ -55,6 +55,7 @@ def test_exactly_one_final_line_end_is_the_files_own(tmp_path: Path, content: by
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(["\n", "\r\n"]))
 def test_whatever_stands_before_the_last_line_end_is_kept(value: str, end: str) -> None:
+    assume(end != "\n" or not value.endswith("\r"))  # that would be the other line end
     assert secrets._line((value + end).encode(), "x").reveal() == value
 
 

@@ -73,19 +73,26 @@ def _reduce(self: Any) -> tuple[Any, ...]:
     return type(self), _values(self)
 
 
+def _replace(self: Any, **changes: Any) -> Any:
+    return dataclasses.replace(self, **changes)
+
+
 def _refuse(self: Any, name: str, value: object = None) -> NoReturn:
     raise dataclasses.FrozenInstanceError(f"cannot change {name!r}")
 
 
 class _Fields:
-    """A noun's `__dataclass_fields__`, until they are asked for: what the standard library makes of the plain class."""
+    """A noun's `__dataclass_fields__`, until they are asked for: what the standard library makes of the plain class.
 
-    def __init__(self, plain: type) -> None:
-        self._plain = plain
+    Of a new one each time: two threads may ask at once, and the making takes defaults away.
+    """
+
+    def __init__(self, has: dict[str, Any]) -> None:
+        self._has = has
 
     def __get__(self, noun: object, kind: Any) -> Any:
-        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(self._plain)
-        kind.__dataclass_fields__ = made.__dataclass_fields__
+        plain: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(type(kind.__name__, (), dict(self._has)))
+        kind.__dataclass_fields__ = plain.__dataclass_fields__
         return kind.__dataclass_fields__
 
 
@@ -95,6 +102,7 @@ _METHODS = {
     "__hash__": _hash,
     "__repr__": _repr,
     "__reduce__": _reduce,
+    "__replace__": _replace,  # copy.replace, since Python 3.13
     "__setattr__": _refuse,
     "__delattr__": _refuse,
 }
@@ -113,16 +121,13 @@ else:
         def made(plain: type[T]) -> type[T]:
             if any(hasattr(base, "__defaults__") for base in plain.__bases__):
                 raise TypeError(f"{plain.__name__}: a noun is not made from another noun")
-            has = dict(vars(plain))
-            names = tuple(has.get("__annotations__", ()))
-            has["__defaults__"] = tuple((name, has.pop(name, _REQUIRED)) for name in names)
-            for name in ("__dict__", "__weakref__"):
-                has.pop(name, None)
-            has |= _METHODS
+            names = tuple(plain.__annotations__)
+            has = {name: value for name, value in vars(plain).items() if name not in ("__dict__", "__weakref__")}
+            more = {"__slots__": names, "__match_args__": names, "__dataclass_fields__": _Fields(dict(has))}
+            more["__defaults__"] = tuple((name, has.pop(name, _REQUIRED)) for name in names)
             if "__post_init__" in has:
-                has["__init__"] = _init_and_check
-            has |= {"__slots__": names, "__match_args__": names, "__dataclass_fields__": _Fields(plain)}
-            noun = type(plain)(plain.__name__, plain.__bases__, has)
+                more["__init__"] = _init_and_check
+            noun = type(plain)(plain.__name__, plain.__bases__, {**has, **_METHODS, **more})
             noun.__qualname__ = plain.__qualname__
             return noun
 

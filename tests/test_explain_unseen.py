@@ -297,3 +297,136 @@ def test_who_uses_a_token_is_not_sent_to_the_way_of_passwords() -> None:
 def test_another_servers_missing_mechanism_is_not_explained_with_microsofts() -> None:
     told = shown(explain("220 mail.contoso.test ESMTP Postfix\n504 5.7.4 Unrecognized authentication type"))
     assert "Exchange Online takes" not in told
+
+
+# -- codes without their words, and numbers that look like codes
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        ("451 5.7.3 发送邮件需要 STARTTLS", "client.starttls_required"),  # hertzbeat issue 1062
+        ("550 5.7.60", "sender.send_as_denied"),
+        ("550 5.7.64 TenantAttribution", "relay.not_permitted"),
+        ("421 4.7.66", "client.tls_too_old"),
+        ("550 5.7.57", "client.no_auth_attempted"),
+        ("530 SMTP authentication is required.", "client.no_auth_attempted"),  # pastebin q9ynDRAd
+    ],
+)
+def test_a_code_that_means_one_thing_needs_no_words(reply: str, cause: str) -> None:
+    assert first(reply) == cause
+
+
+@pytest.mark.parametrize("protocol", [Protocol.SMTP, Protocol.IMAP])
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "Sign-in error code\n50011\nFailure reason\nThe {redirectTerm} does not match",
+            "oauth.client_registration_wrong",
+        ),
+        ("Error code: 50126", "credentials.wrong"),
+        ("Failure reason: 53003", "org.conditional_access"),
+    ],
+)
+def test_a_number_of_the_sign_in_log_is_not_the_status_that_it_begins_with(
+    pasted: str, cause: str, protocol: Protocol
+) -> None:
+    assert first(pasted, protocol) == cause
+
+
+@pytest.mark.parametrize("masked", ["xx.xx.xx.xx", "x.x.x.x", "XXX.XXX.XXX.XXX"])
+def test_a_masked_address_is_not_the_name_of_a_server(masked: str) -> None:
+    outcome = explain(f"550 5.7.1 Service unavailable, Client host [{masked}] blocked using Spamhaus.")
+    assert outcome.findings[0].cause == "relay.client_ip_blocklisted"
+    assert not any(notice.id == "exchange-server" for notice in outcome.notices)
+
+
+def test_the_status_that_msmtp_tells_before_the_reply_is_no_reply_of_its_own() -> None:
+    outcome = explain(
+        f"errormsg='authentication failed (method LOGIN)' smtpstatus=535 smtpmsg='{DEFAULTS}' exitcode=77"
+    )
+    assert [diagnosis.sign for diagnosis in outcome.diagnoses] == ["smtp-535-5.7.139-security-defaults"]
+
+
+# -- what follows from a refusal
+
+
+def test_a_connection_that_ends_behind_a_refusal_is_not_the_fault() -> None:
+    log = (
+        "postfix/smtp[9]: 1: to=<a@b.test>, status=bounced (host smtp.office365.us[192.0.2.1] said: 530 5.7.57 Client not"
+        " authenticated to send mail. (in reply to MAIL FROM command))\n"
+        "postfix/smtp[9]: 1: lost connection with smtp.office365.us[192.0.2.1] while sending RCPT TO"
+    )
+    assert first(log) == "client.no_auth_attempted"
+
+
+def test_a_connection_that_ended_before_a_refusal_is_told() -> None:
+    log = (
+        "lost connection with smtp.office365.com[192.0.2.1] while receiving the initial server greeting\n"
+        "530 5.7.57 Client not authenticated to send mail."
+    )
+    assert "service.transient" in {finding.cause for finding in explain(log).findings}
+
+
+def test_a_command_in_a_wrong_state_follows_from_the_refused_sign_in() -> None:
+    state = "imapfilter: IMAP (3): 1003 BAD Command received in Invalid state."
+    refused = f"imapfilter: IMAP (3): 1001 NO LOGIN failed.\n{state}"
+    assert explain(refused, Protocol.IMAP).diagnoses[0].sign == "imap-login-failed"
+    assert explain(state, Protocol.IMAP).diagnoses[0].sign == "imap-invalid-state"
+
+
+def test_an_exchange_server_of_ones_own_is_not_microsofts_service() -> None:
+    dialogue = (
+        'DEBUG IMAPS: trying to connect to host "{host}", port 993, isSSL true\n'
+        "* OK The Microsoft Exchange IMAP4 service is ready.\n"
+        "A1 NO AUTHENTICATE failed."
+    )
+    assert first(dialogue.format(host="mail.contoso.test"), Protocol.IMAP) == "credentials.wrong"
+    assert first(dialogue.format(host="outlook.office365.com"), Protocol.IMAP) != "credentials.wrong"
+
+
+# -- programs' own words, each from a public report (named in its sign)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        ("Error in curl::curl_fetch_memory(url, handle = h) : MAIL failed: 530", "client.starttls_required"),
+        ("{:no_more_hosts, {:permanent_failure, '192.0.2.1', :auth_failed}}", "credentials.wrong"),
+        ('{error,no_more_hosts,{permanent_failure,"smtp.example.com",auth_failed}}', "credentials.wrong"),
+        ('{error,retries_exceeded,{missing_requirement,"smtp.gmail.com",auth}}', "client.unsupported_mechanism"),
+        ("No authenticators available\nCould not send the message.", "client.unsupported_mechanism"),
+        ('Unable to find the socket transport "starttls" - did you forget', "client.wrong_port_or_tls_mode"),
+        ("Sending the email to the following server failed : smtp.office365.com:465", "client.wrong_port_or_tls_mode"),
+        ("501 Syntactically invalid EHLO argument(s)", "client.protocol_error"),
+        ("454 4.7.0 Failed to establish appropriate TLS channel: Access Denied", "client.starttls_required"),
+        ("535 5.7.8 Error: authentication failed: Connection lost to authentication server", "service.transient"),
+        (
+            "Host or domain name not found. Name service error for\n    name=b.test type=AAAA: Host not found,\n    try again",
+            "network.dns",
+        ),
+        (
+            "Your sign-in was successful but does not meet the criteria to access this resource",
+            "org.conditional_access",
+        ),
+    ],
+)
+def test_what_programs_say_in_place_of_the_server(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_a_block_until_somebody_signs_in_at_the_website_is_no_wrong_password() -> None:
+    text = "Error: LOGIN failed. Account is blocked. Login to your account via a web browser to verify your identity."
+    assert first(text, Protocol.IMAP) == "account.malicious_ip_block"
+
+
+def test_hordes_words_for_a_refused_sign_in_are_a_refusal_and_those_of_its_smtp_side_stay_empty() -> None:
+    assert explain("IMAP error: Mail server denied authentication.", Protocol.IMAP).diagnoses[0].sign == (
+        "client-horde-refused"
+    )
+    assert explain("Creating account failed: Server denied authentication.").verdict is Verdict.NO_REPLY
+
+
+def test_words_of_other_programs_are_not_those_of_gen_smtp() -> None:
+    assert explain("AUTH: Received control message: AUTH_FAILED").verdict is Verdict.NO_REPLY

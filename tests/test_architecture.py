@@ -280,6 +280,16 @@ def test_pays_for_no_network(run: str, args: list[str]) -> None:
     assert not loaded & set(HEAVY)
 
 
+# each takes a fiftieth of `explain` or more; what click loads anyway costs nothing
+SLOW = {"pathlib", "urllib.parse", "textwrap", "platformdirs", "tomllib", "html", "difflib", "base64", "binascii"}
+
+
+@pytest.mark.parametrize("args", [["explain", REPLY], ["explain", "-"], ["causes"], ["--help"]], ids=" ".join)
+def test_what_only_some_runs_need_is_not_loaded_by_all(args: list[str]) -> None:
+    loaded = loaded_by(COMMAND, *args, given=REPLY)
+    assert not (loaded - loaded_by("import click")) & (SLOW - {"textwrap" if args == ["--help"] else ""})
+
+
 def test_version_is_answered_before_click_is_loaded() -> None:
     assert not loaded_by(COMMAND, "--version") & {"click", "mailwhy.cli"}
 

@@ -100,8 +100,8 @@ def test_errors_name_the_file_and_the_mend(tmp_path: Path, text: str, part: str)
 
 
 def test_a_missing_file_is_an_error_only_when_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "default_path", lambda: tmp_path / "none.toml")
-    assert load(None, None, COMMANDS) == config.Config(tmp_path / "none.toml")
+    monkeypatch.setattr(config, "default_path", lambda: str(tmp_path / "none.toml"))
+    assert load(None, None, COMMANDS) == config.Config(str(tmp_path / "none.toml"))
     for path, profile in ((tmp_path / "none.toml", None), (None, "office")):
         with pytest.raises(ConfigError, match="no such file"):
             load(path, profile, COMMANDS)
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="UTF-8"):
         load(tmp_path / "x.toml", None, COMMANDS)
-    monkeypatch.setattr(config, "default_path", lambda: tmp_path)
+    monkeypatch.setattr(config, "default_path", lambda: str(tmp_path))
     assert not load(None, None, COMMANDS).found
 
 
@@ -128,11 +128,11 @@ def test_a_command_that_others_could_put_there_is_refused(tmp_path: Path) -> Non
 
 def test_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILWHY_CONFIG", str(tmp_path / "x"))
-    assert config.default_path() == tmp_path / "x"
+    assert config.default_path() == str(tmp_path / "x")
     with pytest.raises(ConfigError, match="no such file"):
         load(None, None, COMMANDS)
     monkeypatch.delenv("MAILWHY_CONFIG")
-    assert config.default_path().name == "mailwhy.toml"
+    assert Path(config.default_path()).name == "mailwhy.toml"
 
 
 @given(st.text(max_size=200))
@@ -156,4 +156,4 @@ def test_the_file_is_where_platformdirs_says(
         else:
             monkeypatch.setenv(name, value)
     folder = platformdirs.user_config_dir("mailwhy", appauthor=False)
-    assert config.default_path() == Path(folder, "mailwhy.toml")
+    assert config.default_path() == str(Path(folder, "mailwhy.toml"))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mailwhy.paste import begins, context, finder, scrub, text
-from mailwhy.paste.shape import Choice, Shape, fold
+from mailwhy.shape import Choice, Shape, fold
 
 
 def shapes() -> list[tuple[str, Shape]]:

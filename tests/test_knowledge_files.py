@@ -17,7 +17,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the data files, old enough for a cache to be kept."""
     home = tmp_path / "knowledge"
     shutil.copytree(knowledge.HOME, home, ignore=shutil.ignore_patterns("*.py", "__pycache__", files.SHIPPED))
-    monkeypatch.setattr(files, "SETTLED", -1.0)
+    monkeypatch.setattr(files, "SETTLED", -(10**9))
     return home
 
 
@@ -68,7 +68,7 @@ def test_a_change_of_the_reader_itself_is_seen(home: Path, monkeypatch: pytest.M
 
 
 def test_files_that_were_just_written_are_not_cached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SETTLED", 3600.0)
+    monkeypatch.setattr(files, "SETTLED", 3600 * 10**9)
     assert files.plain(home) == files.gathered(home)
     assert not cache(home).exists()
 

@@ -70,6 +70,11 @@ def test_a_noun_without_frozen_or_slots_is_refused() -> None:
         dataclass(frozen=False, slots=True)
 
 
+def test_a_noun_is_not_made_from_another_one_whose_fields_it_would_lose() -> None:
+    with pytest.raises(TypeError, match="from another noun"):
+        dataclass(frozen=True, slots=True)(type("Street", (Place,), {}))
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A noun that looks at its values."""

@@ -22,7 +22,6 @@ import stat
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import field
-from pathlib import Path
 from typing import Any
 
 from .noun import dataclass
@@ -57,7 +56,7 @@ class Setting:
 class Config:
     """What was read. `path` is where it was, or would be, looked for; `tables` by name, weakest first."""
 
-    path: Path
+    path: str
     found: bool = False
     profile: str | None = None
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -75,31 +74,31 @@ class Config:
         }
 
 
-def default_path() -> Path:
+def default_path() -> str:
     """Where the file is looked for: MAILWHY_CONFIG, or the platform's place."""
     named = os.environ.get("MAILWHY_CONFIG")
     if named:
-        return Path(named)
-    home, base = Path(os.environ.get("HOME", "")), Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    if sys.platform == "linux" and home.is_absolute():  # as platformdirs says; every run asks, and importing it is slow
-        return (base if base.is_absolute() else home / ".config") / "mailwhy" / NAME
+        return named
+    home, base = os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME", "")
+    if sys.platform == "linux" and os.path.isabs(home):  # as platformdirs says, whose import is slow
+        return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".config"), "mailwhy", NAME)
     import platformdirs
 
     try:
-        return Path(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
+        return os.path.join(platformdirs.user_config_dir("mailwhy", appauthor=False), NAME)
     except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers: there is no such file
-        return Path(os.devnull, NAME)
+        return os.path.join(os.devnull, NAME)
 
 
-def load(path: Path | None, profile: str | None, commands: Collection[str]) -> Config:
+def load(path: str | os.PathLike[str] | None, profile: str | None, commands: Collection[str]) -> Config:
     """Reads the file. A missing one is an error only where it, or a profile, was asked for by name.
 
     Raises ConfigError.
     """
     asked = path is not None or bool(os.environ.get("MAILWHY_CONFIG"))
-    path = path or default_path()
+    path = default_path() if path is None else os.fspath(path) or os.curdir
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read().decode("utf-8-sig")
     except FileNotFoundError:
@@ -128,7 +127,7 @@ def load(path: Path | None, profile: str | None, commands: Collection[str]) -> C
     return Config(path, True, named, tables)
 
 
-def _tables(data: Mapping[str, Any], path: Path, commands: frozenset[str]) -> dict[str, dict[str, Any]]:
+def _tables(data: Mapping[str, Any], path: str, commands: frozenset[str]) -> dict[str, dict[str, Any]]:
     """All tables by their dotted name, keys normalised, secrets and misplaced tables refused."""
     profiles = data.get("profiles", {})
     if not isinstance(profiles, dict) or not all(isinstance(value, dict) for value in profiles.values()):
@@ -148,7 +147,7 @@ def _tables(data: Mapping[str, Any], path: Path, commands: frozenset[str]) -> di
     return tables
 
 
-def _key(key: str, where: str, path: Path) -> str:
+def _key(key: str, where: str, path: str) -> str:
     name = key.replace("_", "-").casefold()
     if name in SECRETS:
         raise ConfigError(
@@ -160,7 +159,7 @@ def _key(key: str, where: str, path: Path) -> str:
     return name
 
 
-def _check_profile(profile: Any, data: Mapping[str, Any], path: Path) -> None:
+def _check_profile(profile: Any, data: Mapping[str, Any], path: str) -> None:
     if profile is None:
         return
     known = data.get("profiles", {})
@@ -169,7 +168,7 @@ def _check_profile(profile: Any, data: Mapping[str, Any], path: Path) -> None:
         raise ConfigError(f"{path}: there is no [profiles.{profile}]; the file has: {listed}")
 
 
-def _check_writers(tables: Mapping[str, Mapping[str, Any]], path: Path, mode: int) -> None:
+def _check_writers(tables: Mapping[str, Mapping[str, Any]], path: str, mode: int) -> None:
     """A command in a file that others may write would be theirs to choose."""
     if os.name == "nt" or not mode & (stat.S_IWGRP | stat.S_IWOTH):
         return
@@ -177,7 +176,7 @@ def _check_writers(tables: Mapping[str, Mapping[str, Any]], path: Path, mode: in
         raise ConfigError(f"{path}: password-command: others may write this file; chmod go-w mends it")
 
 
-def unknown(path: Path, setting: Setting, key: str, known: Collection[str]) -> ConfigError:
+def unknown(path: str, setting: Setting, key: str, known: Collection[str]) -> ConfigError:
     """The error for a key that is no option of any command it could be meant for."""
     return ConfigError(f"{path}: {setting.where}: {key!r} is no option{_near(key, known)}")
 

@@ -5,28 +5,27 @@ In: the lines of one answer (or one line of a paste). Out: `Reply`. Never raises
 
 from __future__ import annotations
 
-import binascii
 import functools
 import re
 from collections.abc import Iterable
 
 from .model import Protocol, Reply
+from .shape import Shape, fold
 
 # `[SERVER]` until 2022, `[SERVER 2023-09-12T20:59:57.214Z 08DBB276B7E699C4]` since, `[Hostname=SERVER]` after DATA
-TRAILER = re.compile(
+TRAILER = Shape(
     r"\[\s*(?![Xx*.]+\])(?:Hostname=)?(?P<server>[A-Za-z0-9_*.-]*[A-Za-z][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_*-]+)+)"
-    r"(?:\s+(?P<time>\d{4}-\d{2}-\d{2}T[0-9:.]+Z?))?(?:\s+(?P<session>[0-9A-Fa-f]{12,16}))?\s*\]?"
+    r"(?:\s+(?P<time>\d{4}-\d{2}-\d{2}T[0-9:.]+Z?))?(?:\s+(?P<session>[0-9A-Fa-f]{12,16}))?\s*\]?",
+    holds=("[",),
 )
 SMTP_LINE = re.compile(r"^\s*(?P<status>[2-5]\d\d)(?!\d)(?P<more>[ \-]?)(?P<rest>.*)$", re.DOTALL)
 ENHANCED = re.compile(r"^\s*(?P<code>[245]\.\d{1,3}\.\d{1,3})(?![\d.])[\s:;,-]*")
-NESTED = re.compile(r"\bError:\s*(?P<reply>[45]\d\d[ \-]+.*)$", re.DOTALL | re.IGNORECASE)
-IMAP_LINE = re.compile(
-    r"^\s*(?P<tag>\S+)\s+(?P<status>OK|NO|BAD|BYE|PREAUTH)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE
-)
-GUESSED_IMAP = re.compile(r"^\s*[^\s:]+\s+(?:OK|NO|BAD|BYE|PREAUTH)\b")  # prose says "No", and a colon ends no tag
-POP_LINE = re.compile(r"^\s*(?P<status>\+OK|-ERR)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE)
-GREETING_ID = re.compile(r"\[(?P<session>[0-9A-F]{16})\]\s*$")
-ENCODED_NAME = re.compile(r"\[(?P<name>[A-Za-z0-9+/]{16,}={0,2})\]")
+NESTED = Shape(r"\bError:\s*(?P<reply>[45]\d\d[ \-]+.*)$", re.DOTALL | re.IGNORECASE, ("error:",))
+IMAP_LINE = Shape(r"^\s*(?P<tag>\S+)\s+(?P<status>OK|NO|BAD|BYE|PREAUTH)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE)
+GUESSED_IMAP = Shape(r"^\s*[^\s:]+\s+(?:OK|NO|BAD|BYE|PREAUTH)\b")  # prose says "No", and a colon ends no tag
+POP_LINE = Shape(r"^\s*(?P<status>\+OK|-ERR)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE, ("+", "-"))
+GREETING_ID = Shape(r"\[(?P<session>[0-9A-F]{16})\]\s*$", holds=("[",))
+ENCODED_NAME = Shape(r"\[(?P<name>[A-Za-z0-9+/]{16,}={0,2})\]", holds=("[",))
 
 
 def harmless(text: str) -> str:
@@ -97,13 +96,13 @@ def _parse_smtp(protocol: Protocol | None, raw: tuple[str, ...]) -> Reply:
         words.append(rest)
     text = " ".join(words)
     inner = None
-    if found := NESTED.search(text):
+    if found := NESTED.search(text, fold(text)):
         inner = _parse_smtp(protocol, (found["reply"],))
         text = text[: found.start()]
     return _finish(protocol, status, enhanced, text, raw, inner)
 
 
-def _parse_words(protocol: Protocol, shape: re.Pattern[str], raw: tuple[str, ...]) -> Reply:
+def _parse_words(protocol: Protocol, shape: Shape, raw: tuple[str, ...]) -> Reply:
     status, words = "", []
     for line in raw:
         if found := shape.match(line):
@@ -118,13 +117,13 @@ def _finish(
     protocol: Protocol | None, status: str, enhanced: str, text: str, raw: tuple[str, ...], inner: Reply | None
 ) -> Reply:
     server = time = session = None
-    if found := TRAILER.search(text):
+    if found := TRAILER.find(text):
         server, time, session = found["server"], found["time"], found["session"]
         text = text[: found.start()] + text[found.end() :]
-    elif found := GREETING_ID.search(text):
+    elif found := GREETING_ID.find(text):
         session = found["session"]
         text = text[: found.start()]
-    elif (found := ENCODED_NAME.search(text)) and (name := front_end(found["name"])):
+    elif (found := ENCODED_NAME.find(text)) and (name := front_end(found["name"])):
         server = name
         text = text[: found.start()] + text[found.end() :]
     return Reply(protocol, status, enhanced, " ".join(text.split()), raw, server, time, session, inner)
@@ -132,6 +131,8 @@ def _finish(
 
 def front_end(encoded: str) -> str | None:
     """The host name in the bracket of an IMAP or POP greeting: base64 of UTF-16LE (facts: imap-pop 1.12)."""
+    import binascii
+
     try:
         name = binascii.a2b_base64(encoded, strict_mode=True).decode("utf-16-le")
     except (binascii.Error, ValueError):

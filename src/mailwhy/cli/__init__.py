@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
@@ -82,12 +81,10 @@ class Commands(click.Group):
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mailwhy", message="mailwhy %(version)s")
-@click.option(
-    "--config", "path", type=click.Path(path_type=Path), metavar="FILE", help="Read this file, not mailwhy.toml."
-)
+@click.option("--config", "path", type=click.Path(), metavar="FILE", help="Read this file, not mailwhy.toml.")
 @click.option("--profile", envvar="MAILWHY_PROFILE", help="The profile of mailwhy.toml to use.")
 @click.pass_context
-def main(ctx: click.Context, path: Path | None, profile: str | None) -> None:
+def main(ctx: click.Context, path: str | None, profile: str | None) -> None:
     """Why does this app password not open the mailbox?
 
     Tests SMTP AUTH, IMAP and POP of a Microsoft 365 mailbox and names the gate that is closed.

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -142,7 +141,8 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
 def ca_text(text: str) -> str:
     """A file that seems to hold a certificate: seen without importing ssl. `ca_file` reads it."""
     try:
-        found = re.search(rb"^-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----", Path(text).read_bytes(), re.MULTILINE)
+        with open(text, "rb") as file:
+            found = re.search(rb"^-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----", file.read(), re.MULTILINE)
     except (OSError, ValueError) as why:
         raise click.BadParameter(f"{text}: {getattr(why, 'strerror', None) or why}") from None
     if not found:

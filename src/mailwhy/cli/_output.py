@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -24,6 +23,8 @@ from ..report import FORMATS, Options, render
 from ._ends import silence
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..report.live import Live
 
 SUFFIXES: dict[str, str] = {
@@ -150,6 +151,8 @@ def refuse_existing(output: Output) -> None:
 
 def file_of(spec: str) -> tuple[Path, str]:
     """`FILE`, its ending says the format; or `FORMAT=FILE`."""
+    from pathlib import Path
+
     before, sign, after = spec.partition("=")
     if "-" in (spec, after):
         raise click.UsageError(f"--output {spec}: what goes to standard output is chosen with --format")
@@ -168,6 +171,7 @@ def write_file(path: Path, text: str, *, overwrite: bool = False) -> None:
     or the system refuses.
     """
     import tempfile
+    from pathlib import Path
 
     try:
         if is_device(path):

@@ -13,6 +13,7 @@ import click
 from ..knowledge import handbook, load
 from ..model import Cause, Exit, Knowledge
 from ..report import page
+from ..report.wrap import wrapped
 from ..signs import Signs, squash, word_pattern
 from ._options import HINTS, complete_cause
 
@@ -151,7 +152,7 @@ def _text_group(heading: str, causes: Sequence[Cause]) -> list[str]:
     lines = [page.bold(heading) if _color() else heading] if heading else []
     for cause in causes:
         words = f"{cause.title} ({cause.owner})"
-        lines += [f"  {cause.id}", *page.wrapped(words, width, "      ")]
+        lines += [f"  {cause.id}", *wrapped(words, width, "      ")]
     return lines
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -62,7 +62,7 @@ def command(ctx: click.Context, /, text: str | None, path: str | None, output: O
 def _names_a_file(text: str) -> bool:
     """No reply is the path of a file that is there: who writes one means what is in it."""
     try:
-        return text != "-" and Path(text).exists()
+        return text != "-" and os.path.exists(text)
     except (OSError, ValueError):  # too long for a path, or a NUL in it
         return False
 
@@ -71,7 +71,7 @@ def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:
     if text is not None and text != "-":
         return text
     if path is not None and path != "-":
-        return _opened(Path(path))
+        return _opened(path)
     if sys.stdin is None or sys.stdin.closed:
         raise click.UsageError("nothing to explain: give TEXT, --file PATH, or something on standard input")
     if sys.stdin.isatty():
@@ -82,17 +82,17 @@ def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:
         raise click.exceptions.Exit(int(Exit.CANCELLED)) from None
 
 
-def _opened(path: Path) -> bytes | Iterable[bytes]:
+def _opened(path: str) -> bytes | Iterable[bytes]:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             start = file.read(AT_ONCE + 1)
     except OSError as why:
         raise click.UsageError(f"--file {path}: {why.strerror or why}") from None
     return start if len(start) <= AT_ONCE else _of_file(path)
 
 
-def _of_file(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _of_file(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
         while piece := file.read(PIECE):
             yield piece
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ..model import Blind, Calendar, Cause, Cloud, Fault, Knowledge, Protocol, Rule, Sign, Stage
 from ..plain import NotPlainError, from_plain
-from .files import BadDataError, Plain, gathered, plain
+from .files import BadDataError, Place, Plain, gathered, plain
 
 __all__ = ["HOME", "PLACES", "BadDataError", "declared", "guides", "handbook", "load", "matches", "read"]
 
-HOME = Path(__file__).parent
+HOME = os.path.dirname(__file__)
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def handbook() -> Mapping[str, Cause]:
     return {**guides(), **Nouns(Cause, _plain()["causes"])}
 
 
-def read(home: Path) -> Knowledge:
+def read(home: Place) -> Knowledge:
     """The knowledge in the folder `home` (for tests of single files; everybody else uses `load`)."""
     known = _knowledge(gathered(home))
     for nouns in (known.signs, known.causes):

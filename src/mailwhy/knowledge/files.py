@@ -19,35 +19,40 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDERS = ("signs", "causes", "guides")  # one noun a file
 TABLES = ("facts", "timeline", "clouds", "notices", "blind")  # one file each
 SHIPPED = "compiled.jsonl"
-SETTLED = 2.0  # seconds after which a further change shows in a file's times on every file system
+SETTLED = 2_000_000_000  # nanoseconds after which a further change shows in a file's times on every file system
 
 Plain = Mapping[str, Mapping[str, Any]]
+Place = str | os.PathLike[str]
 
 
 class BadDataError(ValueError):
     """A data file that cannot be used: names the file, the key and what was expected."""
 
 
-def plain(home: Path) -> Plain:
+def plain(home: Place) -> Plain:
     """What the data files in this folder say. Raises BadDataError."""
     try:
-        shipped = (home / SHIPPED).read_text(encoding="utf-8")
+        return _parsed(_content(os.path.join(home, SHIPPED)))[0]
     except FileNotFoundError:
         return _cached(home)
-    return _parsed(shipped)[0]
 
 
-def gathered(home: Path) -> Plain:
+def gathered(home: Place) -> Plain:
     """What the TOML files say: folder -> file -> its keys, and table -> its keys. Raises BadDataError.
 
     `matches` has how each sign is recognised, once more: what is needed of every sign before one has been found.
     """
+    from pathlib import Path
+
+    home = Path(home)
     nouns = {name: {path.stem: _toml(path) for path in sorted(home.glob(f"{name}/*.toml"))} for name in FOLDERS}
     for sign in nouns["signs"].values():
         _lists_in_match(sign)
@@ -65,7 +70,7 @@ def _lists_in_match(sign: dict[str, Any]) -> None:
 class Lines(Mapping[str, Any]):
     """Values by their names, each one line of JSON until it is asked for."""
 
-    def __init__(self, names: Sequence[str], lines: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], lines: Sequence[bytes]) -> None:
         self._lines = dict(zip(names, lines, strict=True))
 
     def __getitem__(self, name: str) -> Any:
@@ -86,12 +91,12 @@ def compiled(plain: Plain, stamp: object = None) -> str:
         "names": {folder: list(plain[folder]) for folder in FOLDERS},
     }
     nouns = (noun for folder in FOLDERS for noun in plain[folder].values())
-    return "".join(json.dumps(each, separators=(",", ":"), ensure_ascii=False) + "\n" for each in (head, *nouns))
+    return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in (head, *nouns))
 
 
-def _parsed(text: str) -> tuple[Plain, object]:
+def _parsed(text: bytes) -> tuple[Plain, object]:
     """The way back, and the stamp. ValueError, KeyError or TypeError where the text is not whole."""
-    first, *lines = text.split("\n")
+    first, *lines = text.split(b"\n")
     head = json.loads(first)
     if len(lines) != sum(map(len, head["names"].values())) + 1 or lines[-1]:
         raise ValueError("lines are missing")
@@ -112,11 +117,16 @@ def _toml(path: Path) -> dict[str, Any]:
         raise BadDataError(f"{path.name}: {why}") from None
 
 
-def _cached(home: Path) -> Plain:
-    cache = home / "__pycache__" / "knowledge.jsonl"
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _cached(home: Place) -> Plain:
+    cache = os.path.join(home, "__pycache__", "knowledge.jsonl")
     stamp, settled = _stamp(home)
     try:
-        kept, made_of = _parsed(cache.read_text(encoding="utf-8"))
+        kept, made_of = _parsed(_content(cache))
         if made_of == stamp:
             return kept
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -127,28 +137,23 @@ def _cached(home: Path) -> Plain:
     return fresh
 
 
-def _stamp(home: Path) -> tuple[list[list[str | int]], bool]:
+def _stamp(home: Place) -> tuple[list[list[Any]], bool]:
     """Name, times and size of every source, this file's own among them; and whether all have been left alone."""
-    sources = [Path(__file__).stat()]
-    names = ["files.py"]
-    for folder in (home, *(home / name for name in FOLDERS)):
-        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".toml"):
-                    names.append(f"{folder.name}/{entry.name}")
-                    sources.append(entry.stat())
-    stamp: list[list[str | int]] = sorted(
-        [name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size] for name, stat in zip(names, sources, strict=True)
-    )
-    newest = max(max(stat.st_mtime, stat.st_ctime) for stat in sources)
-    return stamp, newest < time.time() - SETTLED
+    found = [("files.py", os.stat(__file__))]
+    for folder in ("", *FOLDERS):
+        with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(home, folder)) as entries:
+            found += [(f"{folder}/{e.name}", e.stat()) for e in entries if e.name.endswith(".toml")]
+    stamp: list[list[Any]] = sorted([name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size] for name, stat in found)
+    newest = max(max(row[1:3]) for row in stamp)
+    return stamp, newest < time.time_ns() - SETTLED
 
 
-def _keep(cache: Path, content: Plain, stamp: object) -> None:
+def _keep(cache: str, content: Plain, stamp: object) -> None:
     """Puts the cache in place in one step, where that is possible."""
-    aside = cache.with_suffix(f".{os.getpid()}")
+    aside = f"{cache}.{os.getpid()}"
     with contextlib.suppress(OSError, TypeError):  # TypeError: a date in a file, which the reading refuses in words
         text = compiled(content, stamp)
-        cache.parent.mkdir(exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(cache)
+        os.makedirs(os.path.dirname(cache), exist_ok=True)
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(aside, cache)

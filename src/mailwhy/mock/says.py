@@ -152,7 +152,7 @@ def own(text: str, protocol: Protocol, trailer: Trailer) -> str:
         return _HOSTNAME.sub(f"[Hostname={trailer.server}]", text)
     if _BLANK.search(text):
         return _BLANK.sub(str(trailer), text)
-    if reply.TRAILER.search(text):
+    if reply.TRAILER.find(text):
         return reply.TRAILER.sub(str(trailer), text)
     return f"{text} {trailer}" if text.startswith("535") else text
 

@@ -16,10 +16,8 @@ from itertools import chain
 from ..model import Account, Attempt, Blind, Kind, Notice, Protocol
 from ..noun import dataclass
 from ..signs import Signs
-from .blind import notices_for
 from .sessions import Hearing
-from .stream import decoded, windows
-from .text import page_of
+from .text import decoded, page_of
 
 WHOLE = 1 << 20  # up to so many characters the whole text is read at once
 
@@ -52,11 +50,17 @@ def read(
     if rest is None:
         hearing.listen(page_of(start), signs)
     else:
+        from .stream import windows
+
         for first, window, owned in windows(chain((start,), rest), signs):
             hearing.listen(page_of(window, first), signs, owned)
     attempts = hearing.attempts()
-    hidden = notices_for(start, blind or {}) if rest is None and not attempts else ()
-    return Found(attempts, Account(login=hearing.context.login), hidden)
+    account = Account(login=hearing.context.login)
+    if attempts or rest is not None:
+        return Found(attempts, account, ())
+    from .blind import notices_for
+
+    return Found(attempts, account, notices_for(start, blind or {}))
 
 
 def _start(pieces: Iterator[str], whole: int) -> tuple[str, Iterator[str] | None]:

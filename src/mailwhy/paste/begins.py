@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .shape import Choice, Shape
+from ..shape import Choice, Shape
 from .text import Page
 
 _STATUS = r"(?:2[1235]\d|334|354|4[2-7]\d|5[0-7]\d)"
@@ -19,6 +19,7 @@ _CONTEXT = (
     r"\s*(?:was|with|is)?\s*(?:[:=]|->|=>)\s*|[<>\[({|]\s*|['\"]\s*)"
 )
 # statuses that need no enhanced code; of these the ones that are believed after any colon
+_ALONE = Shape(r"[45]\d\d[ \-](?!\s*[245]\.\d|\d+[ ])")
 _BARE = tuple(
     map(
         str, (421, *range(430, 433), *range(450, 456), *range(500, 505), 521, 523, 530, 534, 535, 538, *range(550, 557))
@@ -35,12 +36,12 @@ _CODED = (
     ),
     (("4.", "5."), r"(?<![\w./=:@+-])(?P<alone>[45]\.[0-7]\.\d{1,3})(?![\w.%)-])(?=[\s:;,]+[A-Za-z*<(\[])"),
     (
-        _BARE,
+        _ALONE,
         rf"(?:{_CONTEXT})(?P<bare>(?:{'|'.join(_BARE)})[ \-](?!\s*[245]\.\d|\d+[ ]|\w+=)"
         rf"(?=[^\n]{{0,80}}(?:{MAIL_WORDS})))",
     ),
     (
-        _FIRM,
+        _ALONE,
         rf"(?<=:)\s{{1,3}}(?P<firm>(?:{'|'.join(_FIRM)})[ \-](?!\s*[245]\.\d|\d+[ ]|{_COUNTED})"
         rf"(?=[^\n]{{0,80}}(?:{MAIL_WORDS})))",
     ),
@@ -68,7 +69,6 @@ _NOT_A_CODE = Shape(
     r"|debian|wordpress|module|driver|client|sql)[=:/ (\"'-]*$",
     re.IGNORECASE,
 )
-_NESTED = re.compile(r"Error:\s*$", re.IGNORECASE)
 
 
 def starts(page: Page, reach: int) -> list[re.Match[str]]:
@@ -79,7 +79,8 @@ def starts(page: Page, reach: int) -> list[re.Match[str]]:
         at = begin(match)
         if match.lastgroup == "alone" and _NOT_A_CODE.pattern.search(text, max(0, at - 24), at):
             continue
-        if found and _NESTED.search(text, max(0, at - 12), at) and at - begin(found[-1]) < reach:
+        nested = text[max(0, at - 12) : at].rstrip().lower().endswith("error:")
+        if nested and found and at - begin(found[-1]) < reach:
             continue
         found.append(match)
     return found

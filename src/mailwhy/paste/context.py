@@ -9,8 +9,8 @@ from itertools import islice
 from ..model import Kind, Protocol
 from ..noun import dataclass
 from ..reply import ENCODED_NAME, front_end
+from ..shape import Shape
 from .scrub import user_told
-from .shape import Shape
 from .text import Page
 
 _SMTP_GREETING = Shape(r"\b220[ -](?P<host>[\w.*-]+) Microsoft ESMTP MAIL Service", re.IGNORECASE, ("microsoft esmtp",))
@@ -78,16 +78,14 @@ _DIALLED = Shape(
         *("office365.", "outlook.", "hotmail.", "live.", "office."),
     ),
 )
-_HOST_NAME = Shape(
-    r"\.(?:com|net|org|edu|gov|mil|int|io|microsoft|local|lan|internal|example|test"
-    r"|de|fr|uk|us|es|it|nl|eu|ch|at|be|pl|br|in|au|ca|cn|jp|mx|co)$",
-    re.IGNORECASE,
-)
-_FRONT_END = Shape(
-    r"\.(?:prod\.outlook\.com|exchangelabs\.com|partner\.outlook\.cn)$|^[A-Z0-9]+\.outlook\.", re.IGNORECASE
+_ENDS_OF_NAMES = (
+    ".com.net.org.edu.gov.mil.int.io.microsoft.local.lan.internal.example.test"
+    ".de.fr.uk.us.es.it.nl.eu.ch.at.be.pl.br.in.au.ca.cn.jp.mx.co."
 )
 _PORT = Shape(
-    r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b", re.IGNORECASE
+    r"\b(?:smtp |imap |pop )?port[\"']?\s*[=:]?\s*[\"']?(?P<port>25|143|110|465|587|993|995|2525)\b",
+    re.IGNORECASE,
+    ("port",),
 )
 _ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _REFUSED = re.compile(r"\b535\b")
@@ -198,7 +196,7 @@ def _greeting(text: str, folded: str) -> tuple[str | None, str, Protocol | None]
         return found["host"], "exchange", Protocol.SMTP
     if found := _IMAP_POP_GREETING.search(text, folded):
         protocol = Protocol.IMAP if found["protocol"] == "IMAP4" else Protocol.POP
-        name = ENCODED_NAME.search(found["rest"] or "")
+        name = ENCODED_NAME.find(found["rest"] or "")
         return (front_end(name["name"]) if name else None), "exchange" if name else "", protocol
     for software, shape in _SOFTWARE:
         if shape.search(text, folded):
@@ -240,14 +238,14 @@ def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
     first: tuple[str | None, int | None] | None = None
     for found in islice(_DIALLED.places(text, folded), MOST_HOSTS):
         host = found["host"] or found["known"]
-        if not _HOST_NAME.pattern.search(host) or _FRONT_END.pattern.search(host):
+        if f".{host.lower().rpartition('.')[2]}." not in _ENDS_OF_NAMES or _front_end(host.lower()):
             continue
         rest = text[found.end() : found.end() + REST].partition("\n")[0]
         refused = _REFUSED.search(rest)
         if (first and not refused) or "status=sent" in rest:
             continue
         port = found["port"] or found["port2"]
-        if not port and (alone := _PORT.pattern.search(text)):
+        if not port and (alone := _PORT.search(text, folded)):
             port = alone["port"]
         first = host.lower().rstrip("."), int(port) if port and int(port) < 65536 else None
         if refused:
@@ -256,6 +254,14 @@ def _dialled(text: str, folded: str) -> tuple[str | None, int | None]:
         return first
     address = _ADDRESS.pattern.search(text)
     return None, int(address["port"]) if address else None
+
+
+def _front_end(host: str) -> bool:
+    """One machine of Exchange Online, which nobody dials."""
+    if host.endswith((".prod.outlook.com", ".exchangelabs.com", ".partner.outlook.cn")):
+        return True
+    first, second, *_ = [*host.split("."), ""]
+    return second == "outlook" and first.isalnum()
 
 
 def _capabilities(text: str, folded: str) -> dict[Protocol, tuple[str, ...]]:

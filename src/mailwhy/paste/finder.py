@@ -16,11 +16,11 @@ from dataclasses import replace
 from ..model import Protocol, Reply, Sign, Speaker
 from ..noun import dataclass
 from ..reply import TRAILER, parse
+from ..shape import Choice, Shape
 from ..signs import Signs, word_pattern
 from .begins import MAIL_WORDS, begin, starts
 from .context import mail_lines
 from .mending import BRACKET, MOST_LINES, joined, mend
-from .shape import Choice, Shape
 from .text import Page
 
 LONGEST = 1200  # characters of one reply; SendAsDenied with its diagnostics takes about 900
@@ -196,7 +196,7 @@ def _end(page: Page, wrapper: re.Pattern[str] | None, start: int, least: int, li
         ends.append(found.start())
         break
     end = min(*ends, max(least, _end_of_lines(page, start if least == start else least - 1, min(ends))))
-    for found in BRACKET.finditer(text, start, min(limit, end + 160)):
+    for found in BRACKET.pattern.finditer(text, start, min(limit, end + 160)) if "[" in text else ():
         if found.start() <= end + 2 and TRAILER.match(joined(found.group())):
             return found.end()
     return end
@@ -244,16 +244,19 @@ def said_in(text: str, start: int, end: int, signs: Signs) -> Said:
     return Said(reply, start, end, ok)
 
 
-_POP = re.compile(r"^(?:-ERR|\+OK)\b")
-_TAGGED = re.compile(r"^(?P<tag>\S{1,20}\s+)?(?P<status>NO|BAD|BYE|OK)\s+(?P<rest>.*)$", re.DOTALL)
-_BYTES = re.compile(r"^\[?b?['\"]")
+_POP = Shape(r"^(?:-ERR|\+OK)\b", holds=("-ERR", "+OK"))
+_TAGGED = Shape(
+    r"^(?P<tag>\S{1,20}\s+)?(?P<status>NO|BAD|BYE|OK)\s+(?P<rest>.*)$", re.DOTALL, ("NO", "BAD", "BYE", "OK")
+)
+_LONG_TAG = Shape(r"^(?P<tag>\S+\s+)(?P<status>OK)\s(?P<rest>.*)", holds=("OK",))
+_BYTES = Shape(r"^\[?b?['\"]")
 
 
 def _shape(line: str) -> tuple[Protocol | None, str, bool]:
     """The protocol that the line's shape tells, the line as `reply.parse` wants it, and whether it is good news."""
     if _POP.match(line):
         return Protocol.POP, line, line.startswith("+")
-    if (found := _TAGGED.match(line)) or (found := re.match(r"^(?P<tag>\S+\s+)(?P<status>OK)\s(?P<rest>.*)", line)):
+    if (found := _TAGGED.match(line)) or (found := _LONG_TAG.match(line)):
         rest = _BYTES.sub("", found["rest"])
         return Protocol.IMAP, f"{found['tag'] or '* '}{found['status']} {rest}", found["status"] == "OK"
     if re.match(r"^(?:[2-5]\d\d[ -]|[2-5]\.\d)", line):

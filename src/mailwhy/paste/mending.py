@@ -6,14 +6,15 @@ import re
 from itertools import chain, product, zip_longest
 
 from ..reply import TRAILER, harmless
+from ..shape import Shape
 from ..signs import ENOUGH, Signs, squash
-from .shape import Shape
 from .text import SOFT
 
 MOST_LINES = 7  # of one wrapped reply
-BRACKET = re.compile(r"\[[\w.*=\s:-]{6,160}(?:\]|$)")
+BRACKET = Shape(r"\[[\w.*=\s:-]{6,160}(?:\]|$)", holds=("[",))
 
-_CLOSING = re.compile(r"(?:\s*(?:\*\*|\\|['\"`,;]|\(\s*$|[({]$|\b(?:code|in)\b:?$|(?<=\s)[)}]+))+$")
+_CLOSERS = (*"*\\'\"`,;({)}:", "code", "in")
+_CLOSING = Shape(r"(?:\s*(?:\*\*|\\|['\"`,;]|\(\s*$|[({]$|\b(?:code|in)\b:?$|(?<=\s)[)}]+))+$")
 
 
 def mend(piece: str, signs: Signs) -> str:
@@ -25,7 +26,9 @@ def mend(piece: str, signs: Signs) -> str:
             if spelling[0] in squashed:
                 piece = spelling[1].pattern.sub(lambda found, text=spelling[2]: _respelt(found.group(), text), piece)  # type: ignore[misc]  # a lambda has no annotations
     line = " ".join(piece.split())
-    return harmless(_closed(_CLOSING.sub("", line) or line))
+    if line.endswith(_CLOSERS):
+        line = _CLOSING.sub("", line) or line
+    return harmless(_closed(line))
 
 
 def _closed(line: str) -> str:

@@ -6,14 +6,13 @@ the same value stands again as well. Line ends stay. `scrubbed` hides addresses,
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..model import Account, Diagnosis, Finding, Outcome, Reply, Step, Target
-from .shape import Shape, fold
+from ..shape import Shape, fold
 
 MASK = "***"
 _B64 = r"[A-Za-z0-9+/_-]{4,}={0,2}"
@@ -155,6 +154,8 @@ def forget(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(value: str) -> Iterable[str]:
+    import binascii
+
     yield value
     try:
         plain = binascii.a2b_base64(value + "=" * (-len(value) % 4), strict_mode=True).decode()
@@ -196,6 +197,8 @@ def user_told(text: str) -> str | None:
     found = _USER_PROMPT.search(text, fold(text))
     if not found:
         return None
+    import binascii
+
     try:
         name = binascii.a2b_base64(found["user"], strict_mode=True).decode()
     except (binascii.Error, ValueError):

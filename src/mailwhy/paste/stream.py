@@ -7,14 +7,12 @@ Windows overlap, so that a reply at an edge is whole in one of them; each line i
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from ..shape import Shape
 from ..signs import Signs
-from .shape import Shape
-from .text import encoding_of
 
 LINES = 64  # lines a window moves on by
 OVERLAP = 14  # lines that two windows share: a wrapped reply is rarely longer
@@ -22,25 +20,6 @@ LONGEST_LINE = 1 << 16  # characters after which a line without an end is cut
 FILE_PIECE = 1 << 18
 
 T = TypeVar("T")
-
-
-def decoded(text: str | bytes | Iterable[bytes]) -> Iterator[str]:
-    """The text in pieces, decoded: UTF-16 or UTF-8 as its first bytes tell, Latin-1 for bytes that fit neither."""
-    if isinstance(text, str):
-        yield text
-        return
-    pieces = iter((text,) if isinstance(text, bytes) else text)
-    start = b""
-    for piece in pieces:
-        start += piece
-        if len(start) >= 200:
-            break
-    name, skip = encoding_of(start)
-    decoder = codecs.getincrementaldecoder(name)("latin-1-bytes" if name == "utf-8" else "replace")
-    yield decoder.decode(start[skip:])
-    for piece in pieces:
-        yield decoder.decode(piece)
-    yield decoder.decode(b"", True)
 
 
 def windows(pieces: Iterable[str], signs: Signs) -> Iterator[tuple[int, str, range]]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from urllib.parse import unquote_plus
 
 from ..noun import dataclass
+from ..shape import Shape, fold
 from ..signs import squash
-from .shape import Shape, fold
 from .times import leading_time
 
 SOFT = "\v"  # a line end inside a line of the paste
@@ -44,6 +44,25 @@ def _as_latin_1(problem: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("latin-1-bytes", _as_latin_1)
+
+
+def decoded(text: str | bytes | Iterable[bytes]) -> Iterator[str]:
+    """The text in pieces, decoded: UTF-16 or UTF-8 as its first bytes tell, Latin-1 for bytes that fit neither."""
+    if isinstance(text, str):
+        yield text
+        return
+    pieces = iter((text,) if isinstance(text, bytes) else text)
+    start = b""
+    for piece in pieces:
+        start += piece
+        if len(start) >= 200:
+            break
+    name, skip = encoding_of(start)
+    decoder = codecs.getincrementaldecoder(name)("latin-1-bytes" if name == "utf-8" else "replace")
+    yield decoder.decode(start[skip:])
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", True)
 
 
 # -- layers, taken off over the whole text -----------------------------------------------------------------------
@@ -87,6 +106,8 @@ def _written(found: re.Match[str]) -> str:
 
 def _spelt(found: re.Match[str]) -> str:
     """A reply in the address of an error page, or in a log that writes blanks as plus signs."""
+    from urllib.parse import unquote_plus
+
     return " ".join(unquote_plus(found.group(), errors="replace").split())
 
 
@@ -134,7 +155,7 @@ def _quoted_printable(text: str) -> bool:
 # -- prefixes, taken off line by line ----------------------------------------------------------------------------
 
 # each with words of which one stands in the line, or with the characters that its first word begins with
-_GREP = Shape(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*")
+_GREP = Shape(r"^\s*(?:[A-Za-z]:)?[\w./\\-]*[\w-]\.(?:log|txt|gz|out|err|\d{1,3})[\w.-]*:(?:\d+[:-])?\s*", holds=(":",))
 _QUOTE = Shape(r"^\s*(?:(?:>(?!>>)\s?)+(?!b?')|\|\s+|#+\s+|//+\s+|--\s+(?=\w)|REM\s+|[•·→]\s*|[*-]\s+(?=\d{3}[ -]))")
 _LEVEL = Shape(
     r"^\s*[-\[(|]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR?|ERRO|FATAL|TRACE|NOTICE|CRITICAL|VERBOSE)\s*[\])|]?\s*[:|-]?\s+(?=\S)",

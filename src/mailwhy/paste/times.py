@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from .shape import Shape
+from ..shape import Shape
 
 _MONTHS = {
     name: number
@@ -20,7 +20,7 @@ _BEFORE = r"^\s*[\[(>]*\s*(?:(?:ts|time|t|date|timestamp)=)?\"?"
 _BEHIND = r"\"?\s*(?:[A-Z][a-z]+/\w+)?[\])|]*\s*[-:]?\s*"
 _FRONT = 64  # characters in which a leading time has its clock
 _OPENING = " \t\v\f\xa0[(>"
-_HAS_CLOCK = re.compile(r"\d\d:\d\d")
+_HAS_CLOCK = Shape(r"\d\d:\d\d", holds=(":",))
 _SHAPES = tuple(
     Shape(_BEFORE + shape + _BEHIND, re.IGNORECASE)
     for shape in (
@@ -39,9 +39,10 @@ def leading_time(line: str) -> tuple[str | None, int] | None:
 
     Without a year it is ISO 8601 as far as known: `--09-28T13:03:50`.
     """
-    if not _HAS_CLOCK.search(line.lstrip(_OPENING), 0, _FRONT):
+    front = line.lstrip(_OPENING)[:_FRONT]
+    if not _HAS_CLOCK.find(front):
         return None
-    for shape in _SHAPES:
+    for shape in _SHAPES if front[0].isdigit() else reversed(_SHAPES):  # they exclude each other
         found = shape.pattern.match(line)
         if found and (time := _iso(found)) and not _TRAILER_GOES_ON.pattern.match(line, found.end()):
             return time, found.end()

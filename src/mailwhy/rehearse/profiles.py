@@ -32,7 +32,7 @@ class Profile:
     sender: str = ""
 
 
-def profiles(home: Path = HOME) -> dict[str, Profile]:
+def profiles(home: Path = Path(HOME)) -> dict[str, Profile]:
     """Every profile by its id. Raises NotPlainError, which names entry and key."""
     data = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))
     found = {}

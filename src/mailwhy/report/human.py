@@ -7,12 +7,12 @@ wrapped and begins in the first column.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Action, Attempt, Cause, Diagnosis, Finding, Knowledge, Outcome, Stage, Step, Tls, Verdict
 from . import Options, signinlog
 from . import words as w
+from .wrap import wrapped
 
 WIDEST = 100
 COLORS = {"bold": "1", "good": "32", "bad": "31", "doubt": "33", "dim": "2"}
@@ -39,15 +39,8 @@ class Page:
         """Wrapped prose; `hang`: how much further the following lines stand in."""
         if self.width < 40:
             indent, hang = min(indent, 2), min(hang, 2)
-        wrapped = textwrap.wrap(
-            text,
-            self.width,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + hang),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        self.lines += [self.paint(line.replace(TIED, " "), tone) for line in wrapped]
+        lines = wrapped(text, self.width, " " * indent, " " * (indent + hang))
+        self.lines += [self.paint(line.replace(TIED, " "), tone) for line in lines]
 
     def exact(self, text: str, indent: int = 0, tone: str = "") -> None:
         """One line that is never wrapped."""

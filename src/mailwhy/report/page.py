@@ -7,13 +7,13 @@ Commands are never wrapped: what stands on one line can be copied.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Account, Action, Cause, JsonValue
 from ..pages import located
 from ..plain import to_plain
 from .powershell import command_of
+from .wrap import wrapped
 
 NOBODY = Account()
 
@@ -99,18 +99,6 @@ def steps(actions: Sequence[Action], width: int, account: Account = NOBODY) -> l
 def paragraphs(texts: Iterable[str], width: int) -> list[str]:
     """Each text wrapped, one after the other."""
     return [line for each in texts for line in wrapped(each, width)]
-
-
-def wrapped(words: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
-    """The words in lines of at most `width` columns; long addresses are not broken."""
-    return textwrap.wrap(
-        words,
-        max(width, 20),
-        initial_indent=first,
-        subsequent_indent=first if rest is None else rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def bold(line: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import quote
 
 from ..model import Account, Action
 
@@ -36,6 +35,8 @@ def shell_quoted(value: str) -> str:
 
 def url_quoted(value: str) -> str:
     """The same for one part of an address of Microsoft Graph."""
+    from urllib.parse import quote
+
     _refuse_invisible(value)
     return quote(value, safe="@")
 

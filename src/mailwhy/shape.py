@@ -44,6 +44,10 @@ class Shape:
             return iter(())
         return self._small.finditer(folded) if text.isascii() else self.pattern.finditer(text)
 
+    def find(self, text: str) -> re.Match[str] | None:
+        """The first place, where there is one. For shapes whose words have no letters, or are only written so."""
+        return self.pattern.search(text) if self.fits(text) else None
+
     def sub(self, new: str | Callable[[re.Match[str]], str], text: str) -> str:
         """Replaced wherever it stands. For shapes whose words have no letters, or are only written small."""
         return self.pattern.sub(new, text) if self.fits(text) else text
@@ -57,9 +61,10 @@ class Shape:
 
 
 class Choice:
-    """The alternatives of one pattern, each with its words (as `holds`); compiled are those that a text can hold."""
+    """The alternatives of one pattern, each with its words (as `holds`) or with what else must stand in the text;
+    compiled are those that a text can hold."""
 
-    def __init__(self, *forms: tuple[tuple[str, ...], str], flags: int = 0) -> None:
+    def __init__(self, *forms: tuple[tuple[str, ...] | Shape, str], flags: int = 0) -> None:
         self.forms, self.flags = forms, flags
         self._compiled: dict[tuple[str, ...], re.Pattern[str]] = {}
 
@@ -75,7 +80,9 @@ class Choice:
         return any(_holds(words, text, folded) for words, _ in self.forms)
 
 
-def _holds(words: tuple[str, ...], text: str, folded: str) -> bool:
+def _holds(words: tuple[str, ...] | Shape, text: str, folded: str) -> bool:
+    if isinstance(words, Shape):
+        return words.search(text, folded) is not None
     return not words or any(word in (folded if word == word.lower() else text) for word in words)
 
 

@@ -430,3 +430,52 @@ def test_hordes_words_for_a_refused_sign_in_are_a_refusal_and_those_of_its_smtp_
 
 def test_words_of_other_programs_are_not_those_of_gen_smtp() -> None:
     assert explain("AUTH: Received control message: AUTH_FAILED").verdict is Verdict.NO_REPLY
+
+
+@pytest.mark.parametrize(
+    ("pasted", "causes"),
+    [
+        ("System.Net.WebException: Der Remotename konnte nicht aufgelöst werden: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.WebException: Le nom distant n'a pas pu être résolu: 'smtp.office365.com'", "network.dns"),
+        ("No se puede resolver el nombre remoto: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.WebException: リモート名を解決できませんでした: 'smtp.office365.com'", "network.dns"),
+        ("未能解析此远程名称: 'smtp.office365.com'", "network.dns"),
+        ("不知道这样的主机。 (smtp.office365.com:587)", "network.dns"),
+        ("Невозможно разрешить удаленное имя: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.Sockets.SocketException (0x80004005): 由于目标计算机积极拒绝，无法连接。", "network.port_blocked"),  # noqa: RUF001
+        ("対象のコンピューターによって拒否されたため、接続できませんでした。 192.0.2.1:587", "network.port_blocked"),
+        ("远程主机强迫关闭了一个现有的连接。 (os error 10054)", "service.transient"),
+        ("System.IO.IOException: 既存の接続はリモート ホストに強制的に切断されました。", "service.transient"),
+        ("Удаленный хост принудительно разорвал существующее подключение", "service.transient"),
+    ],
+)
+def test_a_connection_that_fails_is_told_in_the_language_of_the_system(pasted: str, causes: str) -> None:
+    assert first(pasted) == causes
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ('{:retries_exceeded, {:temporary_failure, ~c"192.0.2.1", :tls_failed}}', "client.ca_store_missing"),
+        ('{error,no_more_hosts,{temporary_failure,"smtp.example.com",tls_failed}}', "client.ca_store_missing"),
+        (
+            '{:network_failure, ~c"mail.example.com", {:error, {:options, :incompatible,'
+            " [verify: :verify_peer, cacerts: :undefined]}}}",
+            "client.ca_store_missing",
+        ),
+        (
+            "{:network_failure, 'smtp.office365.com', {:error, {:tls_alert, 'bad record mac'}}}",
+            "client.wrong_port_or_tls_mode",
+        ),
+        ('{error,{tls_alert,"bad record mac"}}', "client.wrong_port_or_tls_mode"),
+        (
+            "TLS client: In state hello received UNDEFINED ALERT: Fatal - Unexpected Message",
+            "client.wrong_port_or_tls_mode",
+        ),
+        ('{:network_failure, "smtp.example.com", {:error, :timeout}}', "client.wrong_port_or_tls_mode"),
+        ('{:network_failure, "smtp.office365.com", {:error, :nxdomain}}', "network.dns"),
+        ("could not initiate SMTP session: remote error: tls: handshake failure", "client.tls_too_old"),
+    ],
+)
+def test_what_erlang_and_go_say_of_a_connection(reason: str, cause: str) -> None:
+    assert first(reason) == cause

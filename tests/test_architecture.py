@@ -259,7 +259,7 @@ def loaded_by(run: str, *args: str, given: str = "") -> set[str]:
     return set(modules_loaded)
 
 
-COMMAND = "from mailwhy.__main__ import main; main()"
+COMMAND = "from mailwhy.__main__ import answer; answer()"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_no_option_for_a_password_is_offered() -> None:
 
 def test_the_handbook_is_completed_without_the_network_modules() -> None:
     code = (
-        "import sys; sys.argv = ['mailwhy']\ntry: from mailwhy.__main__ import main; main()\n"
+        "import sys; sys.argv = ['mailwhy']\ntry: from mailwhy.__main__ import answer; answer()\n"
         "finally: print({'asyncio', 'ssl', 'rich'} & sys.modules.keys())"
     )
     environ = {

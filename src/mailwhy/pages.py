@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .model import Action, Cause, Place, Protocol, Target, Tls, bracketed
+from .shape import Shape
 
 TENANT_PLACES = frozenset(
     {
@@ -66,7 +67,7 @@ USUAL = {
     Protocol.IMAP: Target(Protocol.IMAP, "outlook.office365.com", 993, Tls.IMPLICIT),
     Protocol.POP: Target(Protocol.POP, "outlook.office365.com", 995, Tls.IMPLICIT),
 }
-_SERVER = re.compile(r"\{host\}:\{port\}|\{(?:host|port|starttls)\}")
+_SERVER = Shape(r"\{host\}:\{port\}|\{(?:host|port|starttls)\}", holds=("{host}", "{port}", "{starttls}"))
 _HARMLESS = r"[A-Za-z0-9:][A-Za-z0-9._:-]*"  # may stand unquoted in every shell
 
 
@@ -85,7 +86,7 @@ def located(cause: Cause, target: Target | None = None, place: Place = Place.UNK
 def at(text: str, target: Target | None = None, place: Place = Place.UNKNOWN) -> str:
     """The text with the server filled in. A host that may not stand in a command, or is not known where Microsoft's
     would be wrong, becomes `<host>`, which no shell runs."""
-    if "{" not in text:
+    if not _SERVER.fits(text):
         return text
     usual = USUAL[target.protocol if target else Protocol.SMTP]
     known = target or usual

@@ -34,9 +34,13 @@ def harmless(text: str) -> str:
     What a server sends must never act on a terminal: C0 and C1 (but for tab), DEL, bidi and zero-width
     characters and lone surrogates become `\\xNN` or `\\uNNNN`.
     """
-    if text.isascii() and text.isprintable():
-        return text
+    if text.isascii():
+        return text if text.isprintable() else "".join(map(_harmless_ascii, text))
     return _unsafe().sub(_escape, text)
+
+
+def _harmless_ascii(letter: str) -> str:
+    return letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}"
 
 
 @functools.cache

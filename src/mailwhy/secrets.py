@@ -10,10 +10,8 @@ A source that gives no usable secret raises `NoSecretError`, whose message names
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import re
-import shlex
 import stat
 import subprocess
 import sys
@@ -21,7 +19,6 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from .model import Kind, Secret
 from .noun import dataclass
@@ -49,6 +46,8 @@ def from_prompt(question: str) -> Taken:
     """Asks on the terminal without echo. Raises NoSecretError where nobody can answer, rather than wait for ever."""
     if reason := _nobody_there():
         raise NoSecretError(f"there is no way to ask for it: {reason}. Give it with {ELSEWHERE}.")
+    import getpass
+
     try:
         with warnings.catch_warnings():
             # getpass would go on with the echo on; a secret on the screen is worse than no answer
@@ -93,10 +92,10 @@ def from_stdin() -> Taken:
     return Taken(_line(raw, "standard input"), "standard input")
 
 
-def from_file(path: Path) -> Taken:
+def from_file(path: str | os.PathLike[str]) -> Taken:
     """The content of a file (or named pipe). Warns when others may read it."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             raw = file.read(LIMIT + 1)
     except OSError as why:
@@ -105,15 +104,15 @@ def from_file(path: Path) -> Taken:
     return Taken(_line(raw, said), said, _open_to_others(path, mode))
 
 
-def _open_to_others(path: Path, mode: int) -> tuple[str, ...]:
+def _open_to_others(path: str | os.PathLike[str], mode: int) -> tuple[str, ...]:
     if os.name == "nt" or not stat.S_ISREG(mode) or not mode & 0o077:
         return ()
     return (f"Others on this machine may read or change {path} (mode {stat.S_IMODE(mode):04o}); chmod 600 mends it.",)
 
 
-def open_to_others(path: Path) -> tuple[str, ...]:
+def open_to_others(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """What is to be said when others may read `path`, which holds secrets. Raises OSError."""
-    return _open_to_others(path, path.stat().st_mode)
+    return _open_to_others(path, os.stat(path).st_mode)
 
 
 def from_command(command: str) -> Taken:
@@ -122,6 +121,8 @@ def from_command(command: str) -> Taken:
     Raises NoSecretError when it cannot be run, fails, prints too much or takes longer than COMMAND_SECONDS. Neither
     the command nor its output is ever quoted: people put passwords in both.
     """
+    import shlex
+
     said = "the password command"
     try:
         # on Windows the system splits the line, and backslashes are part of paths
@@ -238,7 +239,7 @@ def _usable(value: str, said: str) -> Secret:
 
 _STRAIGHT = "\"'`"
 _SMART = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
-_JWT = re.compile(r"(?:Bearer )?eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+_JWT = r"(?:Bearer )?eyJ[\w-]+\.[\w-]+\.[\w-]*"
 _LONG = 200  # characters from which on it is a token, not a password
 _APP_PASSWORD = re.compile(r"[a-z]{16}", re.ASCII)
 _PREFIX = "secret.shape="
@@ -261,7 +262,7 @@ def shape(secret: Secret, kind: Kind = Kind.PASSWORD) -> frozenset[str]:
         "control": any(unicodedata.category(sign) == "Cc" and sign not in "\r\n" for sign in value),
     }
     core = _without_blanks(value).strip(_STRAIGHT + _SMART)
-    token = bool(_JWT.fullmatch(bare.strip())) or len(core) >= _LONG
+    token = len(core) >= _LONG or ("eyJ" in bare and bool(re.fullmatch(_JWT, bare.strip(), re.ASCII)))
     words["token"] = token
     if kind is Kind.PASSWORD and not token:
         words["app_password"] = bool(_APP_PASSWORD.fullmatch(core))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sys
 from collections.abc import Callable
@@ -16,12 +15,14 @@ if TYPE_CHECKING:
     from ..report.live import Live
 
 F = TypeVar("F", bound=Callable[..., Any])
-WHERE = re.compile(r"(?:\[([^\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?|([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)")
+WHERE = r"(?:\[([^\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?|([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
 
 
 def name_server(text: str) -> tuple[str, int]:
     """`ADDRESS`, `ADDRESS:PORT`, `[IPV6]:PORT` as address and port (53 unless given)."""
-    found = WHERE.fullmatch(text.strip())
+    import ipaddress
+
+    found = re.fullmatch(WHERE, text.strip())
     address, port = (found[1] or found[2] or found[4], int(found[3] or 53)) if found else ("", 0)
     try:
         ipaddress.ip_address(address)

@@ -6,9 +6,7 @@ one layer are refused, because it would not be clear which of them was tested.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -17,6 +15,7 @@ from click.core import ParameterSource
 from .. import secrets
 from ..model import Kind, Secret
 from ..noun import dataclass
+from ..report.wrap import wrapped
 from ..secrets import Environment, NoSecretError, Taken
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,7 +79,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("--password-stdin", is_flag=True, help="Read the secret from standard input."),
     _option(
         "--password-file",
-        type=click.Path(path_type=Path),
+        type=click.Path(),
         metavar="PATH",
         help="Read the secret from a file.",
     ),
@@ -134,7 +133,7 @@ def take(ctx: click.Context, login: str, kind: Kind = Kind.PASSWORD, quiet: bool
     said += secrets.remarks(facts, kind)
     if not quiet:
         for line in said:
-            click.echo(textwrap.fill(line, 79, break_long_words=False, break_on_hyphens=False), err=True)
+            click.echo("\n".join(wrapped(line, 79)), err=True)
     return Ready(secret, facts, taken.source, tuple(said))
 
 
@@ -182,7 +181,7 @@ def _read(
     if name == "password_stdin":
         return secrets.from_stdin()
     if name == "password_file":
-        return secrets.from_file(Path(str(value)))
+        return secrets.from_file(str(value))
     if name == "password_command":
         return secrets.from_command(str(value))
     if name in ("keyring", "keyring_service"):

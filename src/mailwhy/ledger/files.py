@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..model import Judged, Notice, Protocol
 from ..plain import NotPlainError, from_plain, to_plain
@@ -35,6 +34,9 @@ from .rule import (
     weigh,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 UNUSABLE = (
     "the ledger in {folder} cannot be used ({why}), so a refusal would not be remembered, and a program that tries "
     "again and again would lock the account; MAILWHY_STATE_DIR names a folder that can be written"
@@ -43,19 +45,19 @@ UNUSABLE = (
 T = TypeVar("T")
 
 
-def state_home() -> Path:
+def state_home() -> str:
     """Where the state is kept: MAILWHY_STATE_DIR, or the platform's place."""
     if named := os.environ.get("MAILWHY_STATE_DIR"):
-        return Path(named)
-    home, base = Path(os.environ.get("HOME", "")), Path(os.environ.get("XDG_STATE_HOME", ""))
-    if sys.platform == "linux" and home.is_absolute():  # as platformdirs says; importing it costs 5 ms
-        return (base if base.is_absolute() else home / ".local" / "state") / "mailwhy"
+        return named
+    home, base = os.environ.get("HOME", ""), os.environ.get("XDG_STATE_HOME", "")
+    if sys.platform == "linux" and os.path.isabs(home):  # as platformdirs says; importing it costs 5 ms
+        return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".local", "state"), "mailwhy")
     import platformdirs
 
     try:
-        return Path(platformdirs.user_state_dir("mailwhy", appauthor=False))
+        return platformdirs.user_state_dir("mailwhy", appauthor=False)
     except RuntimeError:  # neither a HOME nor a name in passwd, as in some containers
-        return Path("no-home")  # relative, which `lock` refuses
+        return "no-home"  # relative, which `lock` refuses
 
 
 def since_start() -> Since:
@@ -63,8 +65,8 @@ def since_start() -> Since:
     if sys.platform != "linux":
         return Since()
     try:
-        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return Since(start, round(time.clock_gettime(time.CLOCK_BOOTTIME), 3))
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return Since(file.read().strip(), round(time.clock_gettime(time.CLOCK_BOOTTIME), 3))
     except (OSError, ValueError):
         return Since()
 
@@ -76,8 +78,8 @@ class Ledger:
     waited for: `held_back` and `note` sleep, `ask` and `tell` are the same and let the event loop go on meanwhile.
     """
 
-    def __init__(self, home: Path | None = None) -> None:
-        self.folder = (home or state_home()) / "ledger"
+    def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
+        self._folder = os.path.join(home or state_home(), "ledger")
         self.notices: list[Notice] = []
         self._memory: dict[str, Book] = {}  # where the disk cannot remember
         self._trouble: dict[str, str] = {}  # and why
@@ -85,6 +87,13 @@ class Ledger:
         self._pending: dict[tuple[str, Protocol], str] = {}
         self._accepted: set[tuple[str, str]] = set()
         self._spare_key = os.urandom(32)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept. A check never asks: `pathlib` takes 3 ms to import."""
+        from pathlib import Path
+
+        return Path(self._folder)
 
     def held_back(self, sign_in: SignIn, now: datetime, *, force: bool = False, insist: bool = False) -> Held | None:
         """None to go on, and the sign-in counts as under way until `note` is called; else why it must wait.
@@ -185,7 +194,7 @@ class Ledger:
         count = 0
         if not self._files() and not self.folder.exists():
             return 0
-        with sleeping(lock(self.folder)):
+        with sleeping(lock(self._folder)):
             for path in self._files():
                 book = _parse(path.read_bytes())
                 if login is None or (book and book.login.casefold() == login.casefold()):
@@ -219,7 +228,7 @@ class Ledger:
         blank = Book(sign_in.service, sign_in.login)
         if name not in self._trouble:
             try:
-                with (yield from lock(self.folder)):
+                with (yield from lock(self._folder)):
                     old, whole = self._load(name, blank, now)
                     new, result = change(aged(old, now, since), self._key(make=True), "")
                     if new != old or not whole:
@@ -244,18 +253,18 @@ class Ledger:
 
     def _load(self, name: str, blank: Book, now: datetime) -> tuple[Book, bool]:
         """The book, and whether what is on the disk can stay as it is."""
-        path = self.folder / f"{name}.json"
+        path = os.path.join(self._folder, f"{name}.json")
         try:
-            raw = path.read_bytes()
+            raw = _content(path)
         except FileNotFoundError:
             return blank, True
         book = _parse(raw)
         if book is not None:
             return book, True
-        aside = path.with_suffix(".damaged")
+        aside = os.path.join(self._folder, f"{name}.damaged")
         again = _is_fresh(aside)
         with contextlib.suppress(OSError):
-            path.replace(aside)
+            os.replace(path, aside)
             os.utime(aside)
         self._say(
             "ledger.damaged",
@@ -266,17 +275,18 @@ class Ledger:
         return replace(blank, careful_until=iso(now + WINDOW), entries=(lost,) if again else ()), False
 
     def _save(self, name: str, book: Book) -> None:
-        path = self.folder / f"{name}.json"
+        path = os.path.join(self._folder, f"{name}.json")
         if not book.entries and not book.careful_until:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
             return
         _write(path, json.dumps(to_plain(book), ensure_ascii=True, indent=1).encode("ascii") + b"\n")
 
     def _key(self, make: bool) -> bytes:
         """The key of the fingerprints: this machine's own, made once."""
-        path = self.folder / "key"
+        path = os.path.join(self._folder, "key")
         with contextlib.suppress(OSError):
-            key = path.read_bytes()
+            key = _content(path)
             if len(key) == len(self._spare_key):
                 return key
         if make:
@@ -302,24 +312,30 @@ def _parse(raw: bytes) -> Book | None:
     return book
 
 
-def _is_fresh(path: Path) -> bool:
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _is_fresh(path: str) -> bool:
     """Was this file set aside within the last hour, by the system's clock?"""
     try:
-        return abs(time.time() - path.stat().st_mtime) < WINDOW.total_seconds()
+        return abs(time.time() - os.stat(path).st_mtime) < WINDOW.total_seconds()
     except OSError:
         return False
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: str, content: bytes) -> None:
     """Replaces the file in one step, 0600. Raises OSError."""
-    new = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
+    new = f"{path}.{os.urandom(4).hex()}.new"
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(path)
+        os.replace(new, path)
     except OSError:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
         raise

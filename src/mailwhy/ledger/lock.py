@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 LOCK_SECONDS = 5.0
@@ -43,17 +42,17 @@ async def awaiting(waits: Waits[T], sleep: Sleep) -> T:
         await sleep(pause)
 
 
-def lock(folder: Path) -> Waits[contextlib.AbstractContextManager[None]]:
+def lock(folder: str | os.PathLike[str]) -> Waits[contextlib.AbstractContextManager[None]]:
     """The folder's lock, held until that context ends. Makes the folder, 0700.
 
     Raises OSError when it cannot be made, or had within LOCK_SECONDS.
     """
-    if not folder.is_absolute():
+    if not os.path.isabs(folder):
         raise OSError(None, "there is no home folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name != "nt" and folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if os.name != "nt" and os.stat(folder).st_mode & 0o077:
+        os.chmod(folder, 0o700)
+    handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _try_lock(handle):

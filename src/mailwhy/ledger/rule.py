@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import Attempt, Cloud, Credential, Diagnosis, Judged, Password, Protocol, Secret, Stage, Verdict
 from ..noun import dataclass
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 LIMIT = 2  # an hour; Entra's smart lock-out starts at 10, a tenant may have set it lower
 CAREFUL_LIMIT = 1  # US government clouds lock at 3
@@ -140,21 +142,34 @@ def family(host: str) -> str:
 
     Too wide for names such as example.co.uk, which errs on the careful side: the login has to be the same as well.
     """
-    name = host.strip("[]").rstrip(".").casefold()
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(name.partition("%")[0]))
-    return ".".join(name.split(".")[-2:])
+    if address := _address(host):
+        return str(address)
+    return ".".join(_name(host).split(".")[-2:])
 
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address is this machine's loopback."""
-    name = host.strip("[]").rstrip(".").casefold()
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
+    if not (address := _address(host)):
+        name = _name(host)
         return name == "localhost" or name.endswith(".localhost")
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def _name(host: str) -> str:
+    return host.strip("[]").rstrip(".").casefold()
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that the host is, None for a name."""
+    name = _name(host).partition("%")[0]
+    if ":" not in name and not name[-1:].isdigit():
+        return None
+    from ipaddress import ip_address  # only for addresses: names need no such import
+
+    with contextlib.suppress(ValueError):
+        return ip_address(name)
+    return None
 
 
 def judged(diagnosis: Diagnosis) -> Judged:

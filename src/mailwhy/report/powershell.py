@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 
 from ..model import Account, Action
+from ..shape import Shape
 
-PLACEHOLDER = re.compile(r"\{(mailbox|login|sender)\}")
+PLACEHOLDER = Shape(r"\{(mailbox|login|sender)\}", holds=("{mailbox}", "{login}", "{sender}"))
 # PowerShell ends a single-quoted string at a typographic quote, too
 SINGLE_QUOTES = "['\u2018\u2019\u201a\u201b]"
 

@@ -479,3 +479,43 @@ def test_a_connection_that_fails_is_told_in_the_language_of_the_system(pasted: s
 )
 def test_what_erlang_and_go_say_of_a_connection(reason: str, cause: str) -> None:
     assert first(reason) == cause
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "サーバーへの接続は失敗しました。プロトコル: SMTP, ポート: 25, エラー番号: 0x800CCC0E",
+            "network.port_blocked",
+        ),
+        ("Aufgabe - Senden: meldete Fehler (0x80042109)", "network.port_blocked"),
+        (
+            "Protocol: SMTP, Port: 25, Secure(SSL): No, Socket Error: 10061, Error Number: 0x800CCC0E",
+            "network.port_blocked",
+        ),
+        ("Sending reported error (0x800CCC0D): Cannot find the e-mail server.", "client.wrong_host"),
+        ("0x800CCC1A - Your server does not support the connection encryption type", "client.wrong_port_or_tls_mode"),
+        ("reported error (0x800CCC80)", "client.unsupported_mechanism"),
+        ("reported error (0x800CCC92): Your e-mail server rejected your login.", "credentials.wrong"),
+        ("smtpd[8204]: smtp-out: Failed to resolve MX for [relay:mail.a.test,mx]: No MX found", "client.wrong_host"),
+        ("stream_socket_enable_crypto(): SSL: Connection reset by peer", "network.tls_interception"),
+    ],
+)
+def test_outlooks_numbers_are_known_in_every_language_and_those_of_other_programs(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_the_servers_words_count_more_than_outlooks_number() -> None:
+    text = (
+        "Server Response: '550 5.7.60 SMTP; Client does not have permissions to send as this sender',"
+        " Port: 587, Secure(SSL): Yes, Server Error: 550, Error Number: 0x800CCC0F"
+    )
+    assert first(text) == "sender.send_as_denied"
+
+
+def test_a_certificate_that_is_refused_is_told_though_swaks_says_more() -> None:
+    text = (
+        "*** TLS startup failed (connect(): error:14090086:SSL routines:ssl3_get_server_certificate:"
+        "certificate verify failed)\n*** STARTTLS attempted but failed"
+    )
+    assert first(text) == "client.ca_store_missing"

@@ -519,3 +519,41 @@ def test_a_certificate_that_is_refused_is_told_though_swaks_says_more() -> None:
         "certificate verify failed)\n*** STARTTLS attempted but failed"
     )
     assert first(text) == "client.ca_store_missing"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "Unable to authenticate to Outgoing server (SMTP) smtp.office365.com. Please check the password",
+            "credentials.wrong",
+        ),
+        (
+            "The Outgoing server (SMTP) a.test does not support the selected authentication method.",
+            "client.unsupported_mechanism",
+        ),
+        ("could not be sent because connecting to Outgoing server (SMTP) a.test failed.", "network.port_blocked"),
+        ("Outgoing server (SMTP) a.test is unknown. The server may be incorrectly configured.", "client.wrong_host"),
+        (
+            "Unable to establish a secure link with Outgoing server (SMTP) a.test using STARTTLS since it doesn't",
+            "client.starttls_required",
+        ),
+        ("The transport error code was 0x80040217. The server response was not available", "credentials.wrong"),
+        ("ORA-24247: network access denied by access control list (ACL)", "network.port_blocked"),
+        ("ORA-29024: Certificate validation failure", "client.ca_store_missing"),
+        ("SSL handshake failed: SSSLERR_PEER_CERT_UNTRUSTED (-102)", "client.ca_store_missing"),
+    ],
+)
+def test_what_thunderbird_cdo_oracle_and_sap_say_in_place_of_the_server(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_thunderbirds_refusal_of_the_incoming_side_is_the_end_of_passwords_at_microsoft_only() -> None:
+    words = "Authentication failure while connecting to server {}."
+    assert first(words.format("outlook.office365.com"), Protocol.IMAP) == "service.basic_auth_retired"
+    assert first(words.format("imap.example.org"), Protocol.IMAP) != "service.basic_auth_retired"
+
+
+def test_cdo_that_says_nothing_gets_the_way_to_the_reply() -> None:
+    outcome = explain("error '80040211' The message could not be sent to the SMTP server.")
+    assert outcome.verdict is Verdict.NO_REPLY

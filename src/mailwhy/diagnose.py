@@ -46,6 +46,7 @@ RETIRED, DEFAULT_OFF = (
     "service.basic_auth_retired",
     "org.smtp_basic_auth_default_off",
 )  # they have verdicts of their own
+_OF_A_PROTOCOL = tuple(f"{protocol}." for protocol in Protocol)
 STALE_CALENDAR = 90  # days after which a notice says that the calendar was not checked lately
 
 
@@ -131,9 +132,7 @@ def diagnose(
     signs = signs or Signs(knowledge.signs)
     given = frozenset(outside)
     readings = [read(attempt, account, knowledge, signs, as_of, given) for attempt in attempts]
-    pool = frozenset(
-        fact for reading in readings for fact in reading.facts if fact.partition(".")[0] in tuple(Protocol)
-    )
+    pool = frozenset(fact for reading in readings for fact in reading.facts if fact.startswith(_OF_A_PROTOCOL))
     return tuple(_conclude(replace(r, facts=r.facts | pool), account, knowledge, as_of) for r in readings)
 
 

@@ -156,7 +156,7 @@ def cloud_of(host: str, knowledge: Knowledge) -> str | None:
         (len(suffix), cloud.id)
         for cloud in knowledge.clouds.values()
         for suffix in cloud.suffixes
-        if name == suffix.lstrip(".") or name.endswith("." + suffix.lstrip("."))
+        if name.endswith(suffix) and f".{name}".endswith(f".{suffix}")
     ]
     if not found and (cut := re.search(FRONT_END, name)) and "prod.outlook.com".startswith(cut["rest"] or ""):
         # `DB8PR04CA0012.eurprd04.prod.outl`: pastes are cut anywhere

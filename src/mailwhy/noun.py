@@ -21,8 +21,8 @@ _Field = dataclasses.Field
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
     if values:
-        named = _all_named(self, values, named)
-    for name, default in self.__defaults__:
+        _place(self, values, named)
+    for name, default in self.__defaults__[len(values) :]:
         value = named.pop(name, default)
         _set(self, name, _made(self, name, default) if value is default and type(default) is _Field else value)
     if named:
@@ -34,14 +34,15 @@ def _init_and_check(self: Any, *values: Any, **named: Any) -> None:
     self.__post_init__()
 
 
-def _all_named(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+def _place(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """The values that were given by their place."""
     names = self.__slots__
     if len(values) > len(names):
         raise TypeError(f"{type(self).__name__} takes {len(names)} values, {len(values)} were given")
-    placed = dict(zip(names, values, strict=False))
-    if twice := placed.keys() & named.keys():
-        raise TypeError(f"{type(self).__name__}: {min(twice)} was given twice")
-    return {**placed, **named}
+    for name, value in zip(names, values, strict=False):
+        if name in named:
+            raise TypeError(f"{type(self).__name__}: {name} was given twice")
+        _set(self, name, value)
 
 
 def _made(self: Any, name: str, field: dataclasses.Field[Any]) -> Any:

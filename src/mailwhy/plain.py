@@ -20,31 +20,30 @@ from .model import JsonValue, Secret
 _AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
 
 
-@functools.cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(typing.cast("type[Any]", kind)))
-
-
 def to_plain(value: object) -> JsonValue:
     """Any noun as JSON values: dataclasses become objects, sets sorted lists. Secrets raise TypeError."""
     kind = type(value)
-    if kind in _AS_THEY_ARE:  # most values: a list of mailboxes asks for a hundred a row
-        return value
-    if isinstance(value, Secret):
+    return value if kind in _AS_THEY_ARE else _writer(typing.cast("Hashable", kind))(value)
+
+
+@functools.cache  # a list of mailboxes asks for a hundred values a row
+def _writer(kind: Hashable) -> Callable[[Any], JsonValue]:
+    """How values of this type are written."""
+    type_ = typing.cast("type[Any]", kind)
+    if issubclass(type_, Secret):
         raise TypeError("a secret cannot be written")
-    if hasattr(kind, "__dataclass_fields__"):
-        return {name: to_plain(getattr(value, name)) for name in _names(typing.cast("Hashable", kind))}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(to_plain(item) for item in value)
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, IntEnum):
-        return int(value)
-    return value
+    if dataclasses.is_dataclass(type_):
+        names = tuple(f.name for f in dataclasses.fields(type_))
+        return lambda noun: {name: to_plain(getattr(noun, name)) for name in names}
+    if issubclass(type_, Mapping):
+        return lambda table: {str(key): to_plain(item) for key, item in table.items()}
+    if issubclass(type_, frozenset | set):
+        return lambda items: sorted(map(to_plain, items))
+    if issubclass(type_, list | tuple):
+        return lambda items: [to_plain(item) for item in items]
+    if issubclass(type_, StrEnum):
+        return lambda member: member.value
+    return int if issubclass(type_, IntEnum) else lambda value: value
 
 
 class NotPlainError(ValueError):

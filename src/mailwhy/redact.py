@@ -99,12 +99,14 @@ class Redactor:
         bare = joined.translate(None, BETWEEN_ANY)
         firm, loose = self.__keys
         pieces, zeros = self.__pieces
-        return not (
-            any(key in joined for key in firm)
-            or any(key in bare for key in loose)
-            or any(bare[at : at + PIECE] in pieces for at in range(0, len(bare) - PIECE + 1, PACE))
-            or joined.count(b"0") >= zeros
-        )
+        for key in firm:  # not with any(): this is asked of everything that a server says
+            if key in joined:
+                return False
+        for key in loose:
+            if key in bare:
+                return False
+        said = [bare[at : at + PIECE] for at in range(0, len(bare) - PIECE + 1, PACE)]
+        return pieces.isdisjoint(said) and joined.count(b"0") < zeros
 
     def _masked(self, texts: Sequence[str], heads: Sequence[int], bodies: Sequence[str]) -> list[str]:
         """The same lines, looked through for every form of the secret."""
@@ -200,14 +202,17 @@ def _pieces(blobs: set[str]) -> tuple[frozenset[bytes], int] | None:
     """
     if not all(map(str.isascii, blobs)):
         return None
-    data = b"\xff".join([blob.lower().encode() for blob in blobs])  # \xff: no answer that is asked about holds it
-    bare = data.translate(None, TAKEN_OUT)
+    data = [blob.lower().encode() for blob in blobs]
+    bare = b"\xff".join(data).translate(None, TAKEN_OUT)  # \xff: no answer that is asked about holds it
     pieces = frozenset([bare[at : at + PIECE] for at in range(len(bare) - PIECE + 1)])
-    kept = _in_windows(data.translate(KEPT))
-    if min(kept, default=ENOUGH) >= ENOUGH:
-        return pieces, sys.maxsize
-    zeros = _in_windows(data.translate(ZEROS))
-    return pieces, min(zero for keep, zero in zip(kept, zeros, strict=True) if keep < ENOUGH)
+    zeros = [
+        zero
+        for blob in data
+        if len(blob) - len(blob.translate(None, TAKEN_OUT)) > WINDOW - ENOUGH  # else every window keeps enough
+        for keep, zero in zip(_in_windows(blob.translate(KEPT)), _in_windows(blob.translate(ZEROS)), strict=True)
+        if keep < ENOUGH
+    ]
+    return pieces, min(zeros, default=sys.maxsize)
 
 
 def _in_windows(flags: bytes) -> list[int]:
@@ -251,6 +256,13 @@ def _raw(secret: str) -> Iterator[str]:
             # of ASCII, every spelling differs from the first in case alone, and all are compared without case
             for text in (form,) if form.isascii() else {form, form.upper(), form.lower(), form.casefold()}:
                 yield harmless(text)
+                for coding in CODINGS:
+                    data = text.encode(coding, "surrogatepass")
+                    yield harmless(data.decode("latin-1"))
+                    if not data.isascii() or data.endswith((b"\r", b"\n")):  # else it is the same
+                        yield decode(data)
+                if text.isascii() and text.isalnum():
+                    continue  # nobody spells it otherwise
                 yield harmless(text.replace("\\", "\\\\").replace('"', '\\"'))
                 yield harmless(text.replace("\\", "\\\\").replace("'", "\\'"))
                 yield json.dumps(text)[1:-1]
@@ -258,11 +270,6 @@ def _raw(secret: str) -> Iterator[str]:
                 yield text.translate(_HTML)
                 yield from (text.encode(coding, "replace").decode(coding) for coding in ("latin-1", "ascii"))
                 yield from (_escaped(text, "%"), _escaped(text, "%").replace("%20", "+"), _escaped(text, "="))
-                for coding in CODINGS:
-                    data = text.encode(coding, "surrogatepass")
-                    yield harmless(data.decode("latin-1"))
-                    if not data.isascii() or data.endswith((b"\r", b"\n")):  # else it is the same
-                        yield decode(data)
 
 
 # as html.escape, whose import costs a millisecond

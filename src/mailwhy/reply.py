@@ -35,12 +35,11 @@ def harmless(text: str) -> str:
     characters and lone surrogates become `\\xNN` or `\\uNNNN`.
     """
     if text.isascii():
-        return text if text.isprintable() else "".join(map(_harmless_ascii, text))
+        return text if text.isprintable() else text.translate(_CONTROLS)
     return _unsafe().sub(_escape, text)
 
 
-def _harmless_ascii(letter: str) -> str:
-    return letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}"
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), 127)}
 
 
 @functools.cache

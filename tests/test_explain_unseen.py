@@ -297,3 +297,263 @@ def test_who_uses_a_token_is_not_sent_to_the_way_of_passwords() -> None:
 def test_another_servers_missing_mechanism_is_not_explained_with_microsofts() -> None:
     told = shown(explain("220 mail.contoso.test ESMTP Postfix\n504 5.7.4 Unrecognized authentication type"))
     assert "Exchange Online takes" not in told
+
+
+# -- codes without their words, and numbers that look like codes
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        ("451 5.7.3 发送邮件需要 STARTTLS", "client.starttls_required"),  # hertzbeat issue 1062
+        ("550 5.7.60", "sender.send_as_denied"),
+        ("550 5.7.64 TenantAttribution", "relay.not_permitted"),
+        ("421 4.7.66", "client.tls_too_old"),
+        ("550 5.7.57", "client.no_auth_attempted"),
+        ("530 SMTP authentication is required.", "client.no_auth_attempted"),  # pastebin q9ynDRAd
+    ],
+)
+def test_a_code_that_means_one_thing_needs_no_words(reply: str, cause: str) -> None:
+    assert first(reply) == cause
+
+
+@pytest.mark.parametrize("protocol", [Protocol.SMTP, Protocol.IMAP])
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "Sign-in error code\n50011\nFailure reason\nThe {redirectTerm} does not match",
+            "oauth.client_registration_wrong",
+        ),
+        ("Error code: 50126", "credentials.wrong"),
+        ("Failure reason: 53003", "org.conditional_access"),
+    ],
+)
+def test_a_number_of_the_sign_in_log_is_not_the_status_that_it_begins_with(
+    pasted: str, cause: str, protocol: Protocol
+) -> None:
+    assert first(pasted, protocol) == cause
+
+
+@pytest.mark.parametrize("masked", ["xx.xx.xx.xx", "x.x.x.x", "XXX.XXX.XXX.XXX"])
+def test_a_masked_address_is_not_the_name_of_a_server(masked: str) -> None:
+    outcome = explain(f"550 5.7.1 Service unavailable, Client host [{masked}] blocked using Spamhaus.")
+    assert outcome.findings[0].cause == "relay.client_ip_blocklisted"
+    assert not any(notice.id == "exchange-server" for notice in outcome.notices)
+
+
+def test_the_status_that_msmtp_tells_before_the_reply_is_no_reply_of_its_own() -> None:
+    outcome = explain(
+        f"errormsg='authentication failed (method LOGIN)' smtpstatus=535 smtpmsg='{DEFAULTS}' exitcode=77"
+    )
+    assert [diagnosis.sign for diagnosis in outcome.diagnoses] == ["smtp-535-5.7.139-security-defaults"]
+
+
+# -- what follows from a refusal
+
+
+def test_a_connection_that_ends_behind_a_refusal_is_not_the_fault() -> None:
+    log = (
+        "postfix/smtp[9]: 1: to=<a@b.test>, status=bounced (host smtp.office365.us[192.0.2.1] said: 530 5.7.57 Client not"
+        " authenticated to send mail. (in reply to MAIL FROM command))\n"
+        "postfix/smtp[9]: 1: lost connection with smtp.office365.us[192.0.2.1] while sending RCPT TO"
+    )
+    assert first(log) == "client.no_auth_attempted"
+
+
+def test_a_connection_that_ended_before_a_refusal_is_told() -> None:
+    log = (
+        "lost connection with smtp.office365.com[192.0.2.1] while receiving the initial server greeting\n"
+        "530 5.7.57 Client not authenticated to send mail."
+    )
+    assert "service.transient" in {finding.cause for finding in explain(log).findings}
+
+
+def test_a_command_in_a_wrong_state_follows_from_the_refused_sign_in() -> None:
+    state = "imapfilter: IMAP (3): 1003 BAD Command received in Invalid state."
+    refused = f"imapfilter: IMAP (3): 1001 NO LOGIN failed.\n{state}"
+    assert explain(refused, Protocol.IMAP).diagnoses[0].sign == "imap-login-failed"
+    assert explain(state, Protocol.IMAP).diagnoses[0].sign == "imap-invalid-state"
+
+
+def test_an_exchange_server_of_ones_own_is_not_microsofts_service() -> None:
+    dialogue = (
+        'DEBUG IMAPS: trying to connect to host "{host}", port 993, isSSL true\n'
+        "* OK The Microsoft Exchange IMAP4 service is ready.\n"
+        "A1 NO AUTHENTICATE failed."
+    )
+    assert first(dialogue.format(host="mail.contoso.test"), Protocol.IMAP) == "credentials.wrong"
+    assert first(dialogue.format(host="outlook.office365.com"), Protocol.IMAP) != "credentials.wrong"
+
+
+# -- programs' own words, each from a public report (named in its sign)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        ("Error in curl::curl_fetch_memory(url, handle = h) : MAIL failed: 530", "client.starttls_required"),
+        ("{:no_more_hosts, {:permanent_failure, '192.0.2.1', :auth_failed}}", "credentials.wrong"),
+        ('{error,no_more_hosts,{permanent_failure,"smtp.example.com",auth_failed}}', "credentials.wrong"),
+        ('{error,retries_exceeded,{missing_requirement,"smtp.gmail.com",auth}}', "client.unsupported_mechanism"),
+        ("No authenticators available\nCould not send the message.", "client.unsupported_mechanism"),
+        ('Unable to find the socket transport "starttls" - did you forget', "client.wrong_port_or_tls_mode"),
+        ("Sending the email to the following server failed : smtp.office365.com:465", "client.wrong_port_or_tls_mode"),
+        ("501 Syntactically invalid EHLO argument(s)", "client.protocol_error"),
+        ("454 4.7.0 Failed to establish appropriate TLS channel: Access Denied", "client.starttls_required"),
+        ("535 5.7.8 Error: authentication failed: Connection lost to authentication server", "service.transient"),
+        (
+            "Host or domain name not found. Name service error for\n    name=b.test type=AAAA: Host not found,\n    try again",
+            "network.dns",
+        ),
+        (
+            "Your sign-in was successful but does not meet the criteria to access this resource",
+            "org.conditional_access",
+        ),
+    ],
+)
+def test_what_programs_say_in_place_of_the_server(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_a_block_until_somebody_signs_in_at_the_website_is_no_wrong_password() -> None:
+    text = "Error: LOGIN failed. Account is blocked. Login to your account via a web browser to verify your identity."
+    assert first(text, Protocol.IMAP) == "account.malicious_ip_block"
+
+
+def test_hordes_words_for_a_refused_sign_in_are_a_refusal_and_those_of_its_smtp_side_stay_empty() -> None:
+    assert explain("IMAP error: Mail server denied authentication.", Protocol.IMAP).diagnoses[0].sign == (
+        "client-horde-refused"
+    )
+    assert explain("Creating account failed: Server denied authentication.").verdict is Verdict.NO_REPLY
+
+
+def test_words_of_other_programs_are_not_those_of_gen_smtp() -> None:
+    assert explain("AUTH: Received control message: AUTH_FAILED").verdict is Verdict.NO_REPLY
+
+
+@pytest.mark.parametrize(
+    ("pasted", "causes"),
+    [
+        ("System.Net.WebException: Der Remotename konnte nicht aufgelöst werden: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.WebException: Le nom distant n'a pas pu être résolu: 'smtp.office365.com'", "network.dns"),
+        ("No se puede resolver el nombre remoto: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.WebException: リモート名を解決できませんでした: 'smtp.office365.com'", "network.dns"),
+        ("未能解析此远程名称: 'smtp.office365.com'", "network.dns"),
+        ("不知道这样的主机。 (smtp.office365.com:587)", "network.dns"),
+        ("Невозможно разрешить удаленное имя: 'smtp.office365.com'", "network.dns"),
+        ("System.Net.Sockets.SocketException (0x80004005): 由于目标计算机积极拒绝，无法连接。", "network.port_blocked"),  # noqa: RUF001
+        ("対象のコンピューターによって拒否されたため、接続できませんでした。 192.0.2.1:587", "network.port_blocked"),
+        ("远程主机强迫关闭了一个现有的连接。 (os error 10054)", "service.transient"),
+        ("System.IO.IOException: 既存の接続はリモート ホストに強制的に切断されました。", "service.transient"),
+        ("Удаленный хост принудительно разорвал существующее подключение", "service.transient"),
+    ],
+)
+def test_a_connection_that_fails_is_told_in_the_language_of_the_system(pasted: str, causes: str) -> None:
+    assert first(pasted) == causes
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ('{:retries_exceeded, {:temporary_failure, ~c"192.0.2.1", :tls_failed}}', "client.ca_store_missing"),
+        ('{error,no_more_hosts,{temporary_failure,"smtp.example.com",tls_failed}}', "client.ca_store_missing"),
+        (
+            '{:network_failure, ~c"mail.example.com", {:error, {:options, :incompatible,'
+            " [verify: :verify_peer, cacerts: :undefined]}}}",
+            "client.ca_store_missing",
+        ),
+        (
+            "{:network_failure, 'smtp.office365.com', {:error, {:tls_alert, 'bad record mac'}}}",
+            "client.wrong_port_or_tls_mode",
+        ),
+        ('{error,{tls_alert,"bad record mac"}}', "client.wrong_port_or_tls_mode"),
+        (
+            "TLS client: In state hello received UNDEFINED ALERT: Fatal - Unexpected Message",
+            "client.wrong_port_or_tls_mode",
+        ),
+        ('{:network_failure, "smtp.example.com", {:error, :timeout}}', "client.wrong_port_or_tls_mode"),
+        ('{:network_failure, "smtp.office365.com", {:error, :nxdomain}}', "network.dns"),
+        ("could not initiate SMTP session: remote error: tls: handshake failure", "client.tls_too_old"),
+    ],
+)
+def test_what_erlang_and_go_say_of_a_connection(reason: str, cause: str) -> None:
+    assert first(reason) == cause
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "サーバーへの接続は失敗しました。プロトコル: SMTP, ポート: 25, エラー番号: 0x800CCC0E",
+            "network.port_blocked",
+        ),
+        ("Aufgabe - Senden: meldete Fehler (0x80042109)", "network.port_blocked"),
+        (
+            "Protocol: SMTP, Port: 25, Secure(SSL): No, Socket Error: 10061, Error Number: 0x800CCC0E",
+            "network.port_blocked",
+        ),
+        ("Sending reported error (0x800CCC0D): Cannot find the e-mail server.", "client.wrong_host"),
+        ("0x800CCC1A - Your server does not support the connection encryption type", "client.wrong_port_or_tls_mode"),
+        ("reported error (0x800CCC80)", "client.unsupported_mechanism"),
+        ("reported error (0x800CCC92): Your e-mail server rejected your login.", "credentials.wrong"),
+        ("smtpd[8204]: smtp-out: Failed to resolve MX for [relay:mail.a.test,mx]: No MX found", "client.wrong_host"),
+        ("stream_socket_enable_crypto(): SSL: Connection reset by peer", "network.tls_interception"),
+    ],
+)
+def test_outlooks_numbers_are_known_in_every_language_and_those_of_other_programs(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_the_servers_words_count_more_than_outlooks_number() -> None:
+    text = (
+        "Server Response: '550 5.7.60 SMTP; Client does not have permissions to send as this sender',"
+        " Port: 587, Secure(SSL): Yes, Server Error: 550, Error Number: 0x800CCC0F"
+    )
+    assert first(text) == "sender.send_as_denied"
+
+
+def test_a_certificate_that_is_refused_is_told_though_swaks_says_more() -> None:
+    text = (
+        "*** TLS startup failed (connect(): error:14090086:SSL routines:ssl3_get_server_certificate:"
+        "certificate verify failed)\n*** STARTTLS attempted but failed"
+    )
+    assert first(text) == "client.ca_store_missing"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (
+            "Unable to authenticate to Outgoing server (SMTP) smtp.office365.com. Please check the password",
+            "credentials.wrong",
+        ),
+        (
+            "The Outgoing server (SMTP) a.test does not support the selected authentication method.",
+            "client.unsupported_mechanism",
+        ),
+        ("could not be sent because connecting to Outgoing server (SMTP) a.test failed.", "network.port_blocked"),
+        ("Outgoing server (SMTP) a.test is unknown. The server may be incorrectly configured.", "client.wrong_host"),
+        (
+            "Unable to establish a secure link with Outgoing server (SMTP) a.test using STARTTLS since it doesn't",
+            "client.starttls_required",
+        ),
+        ("The transport error code was 0x80040217. The server response was not available", "credentials.wrong"),
+        ("ORA-24247: network access denied by access control list (ACL)", "network.port_blocked"),
+        ("ORA-29024: Certificate validation failure", "client.ca_store_missing"),
+        ("SSL handshake failed: SSSLERR_PEER_CERT_UNTRUSTED (-102)", "client.ca_store_missing"),
+    ],
+)
+def test_what_thunderbird_cdo_oracle_and_sap_say_in_place_of_the_server(pasted: str, cause: str) -> None:
+    assert first(pasted) == cause
+
+
+def test_thunderbirds_refusal_of_the_incoming_side_is_the_end_of_passwords_at_microsoft_only() -> None:
+    words = "Authentication failure while connecting to server {}."
+    assert first(words.format("outlook.office365.com"), Protocol.IMAP) == "service.basic_auth_retired"
+    assert first(words.format("imap.example.org"), Protocol.IMAP) != "service.basic_auth_retired"
+
+
+def test_cdo_that_says_nothing_gets_the_way_to_the_reply() -> None:
+    outcome = explain("error '80040211' The message could not be sent to the SMTP server.")
+    assert outcome.verdict is Verdict.NO_REPLY

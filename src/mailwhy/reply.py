@@ -14,11 +14,11 @@ from .shape import Shape, fold
 
 # `[SERVER]` until 2022, `[SERVER 2023-09-12T20:59:57.214Z 08DBB276B7E699C4]` since, `[Hostname=SERVER]` after DATA
 TRAILER = Shape(
-    r"\[\s*(?:Hostname=)?(?P<server>[A-Za-z0-9_*.-]*[A-Za-z][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_*-]+)+)"
+    r"\[\s*(?![Xx*.]+\])(?:Hostname=)?(?P<server>[A-Za-z0-9_*.-]*[A-Za-z][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_*-]+)+)"
     r"(?:\s+(?P<time>\d{4}-\d{2}-\d{2}T[0-9:.]+Z?))?(?:\s+(?P<session>[0-9A-Fa-f]{12,16}))?\s*\]?",
     holds=("[",),
 )
-SMTP_LINE = re.compile(r"^\s*(?P<status>[2-5]\d\d)(?P<more>[ \-]?)(?P<rest>.*)$", re.DOTALL)
+SMTP_LINE = re.compile(r"^\s*(?P<status>[2-5]\d\d)(?!\d)(?P<more>[ \-]?)(?P<rest>.*)$", re.DOTALL)
 ENHANCED = re.compile(r"^\s*(?P<code>[245]\.\d{1,3}\.\d{1,3})(?![\d.])[\s:;,-]*")
 NESTED = Shape(r"\bError:\s*(?P<reply>[45]\d\d[ \-]+.*)$", re.DOTALL | re.IGNORECASE, ("error:",))
 IMAP_LINE = Shape(r"^\s*(?P<tag>\S+)\s+(?P<status>OK|NO|BAD|BYE|PREAUTH)\b\s*(?P<rest>.*)$", re.DOTALL | re.IGNORECASE)

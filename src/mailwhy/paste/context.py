@@ -89,8 +89,10 @@ _PORT = Shape(
 )
 _ADDRESS = Shape(rf"(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}:(?P<port>{_PORTS})\b")
 _REFUSED = re.compile(r"\b535\b")
+# a greeting is not enough: an Exchange server of one's own says the same words
 _MICROSOFT = Shape(
-    r"microsoft|office ?365|outlook|hotmail|exchange|\blive\.com|\bmsn\.|\bo365|\bm365",
+    r"microsoft(?! exchange (?:imap4|pop3)| esmtp)|office ?365|outlook|hotmail|exchange(?! (?:imap4|pop3) )|\blive\.com"
+    r"|\bmsn\.|\bo365|\bm365",
     re.IGNORECASE,
     ("microsoft", "office", "outlook", "hotmail", "exchange", "live.com", "msn.", "365"),
 )

@@ -71,6 +71,7 @@ class Heard:
                 and (("notauthenticated" in words and "tosend" in words) or words.startswith("clientwasnotauth"))
             )
             or (reply.status == "BYE" and "signingoff" in words)
+            or (reply.status == "BAD" and words.startswith("commandreceivedininvalidstate"))
         )
 
     def add(self, line: int, reply: Reply, time: str | None) -> None:
@@ -263,8 +264,20 @@ def _different_refusals(one: Heard, other: Heard) -> bool:
 
 def _without_wrappers(group: list[Heard]) -> list[Heard]:
     """Beside a server's own refusal a program's words for it say nothing more."""
-    server = [h for h in group if not h.said.ok and not h.said.client and h.sign and not h.consequence]
-    return [heard for heard in group if not heard.said.client] if server else group
+    server = [h for h in group if not h.said.ok and not h.said.client and h.sign]
+    if any(not heard.consequence for heard in server):
+        return [heard for heard in group if not heard.said.client]
+    refused = min((h.order for h in server if h.protocol is Protocol.SMTP), default=None)
+    if refused is None:
+        return group
+    # a server that has answered was reached: that the connection ended then is no fault of the way
+    return [heard for heard in group if not (_of_the_way(heard) and heard.order > refused)]
+
+
+def _of_the_way(heard: Heard) -> bool:
+    """A program's words about the connection, not about the sign-in."""
+    sign = heard.sign
+    return bool(heard.said.client and sign and sign.means and sign.means[0].cause.startswith(_WAY))
 
 
 _SIGN_IN_STATUS = ("535", "534", "538", "504", "454", "NO", "-ERR", "334", "501", "503")
@@ -279,7 +292,7 @@ def _stage(heard: Heard, refused: bool) -> Stage:
         return Stage.AUTH
     if heard.consequence or (reply.status == "BYE" and refused):
         stage = Stage.USE
-    elif heard.said.client and sign and sign.means and sign.means[0].cause.startswith(_WAY):
+    elif _of_the_way(heard):
         stage = Stage.TLS
     elif heard.protocol is not Protocol.SMTP:
         stage = Stage.USE if "notconnected" in squash(reply.text) else Stage.AUTH

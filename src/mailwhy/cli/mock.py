@@ -24,6 +24,7 @@ from ..mock.servers import LISTENERS, LOOPBACK, Servers, serve
 from ..mock.settings import BadSettingError, parse
 from ..mock.world import World
 from ..model import Exit, Protocol, Tls
+from ._ends import tell
 from ._options import seconds
 
 DEFAULT_TLS = {Protocol.SMTP: Tls.STARTTLS, Protocol.IMAP: Tls.IMPLICIT, Protocol.POP: Tls.IMPLICIT}
@@ -135,7 +136,7 @@ def command(
     except MissingExtraError as why:
         raise click.ClickException(str(why)) from None
     except OSError as why:
-        click.echo(f"Error: cannot listen: {why.strerror or why}", err=True)
+        tell(f"Error: cannot listen: {why.strerror or why}")
         raise SystemExit(Exit.UNKNOWN) from None
 
 
@@ -169,7 +170,7 @@ def _warn(listen: str) -> None:
     except ValueError:
         inside = False
     if not inside:
-        click.echo(f"Warning: listening on {listen}: everybody who reaches this machine can sign in.", err=True)
+        tell(f"Warning: listening on {listen}: everybody who reaches this machine can sign in.")
 
 
 def _ports(

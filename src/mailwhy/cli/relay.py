@@ -54,7 +54,13 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     type=click.Choice([tls.value for tls in Tls]),
     help="The app's side (default: the same as the server's).",
 )
-@click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where the app connects to.")
+@click.option(
+    "--listen",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the app connects to; 0.0.0.0 is all of IPv4, :: all of IPv6.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on (default: any free one).")
 @click.option("--allow", type=network, multiple=True, metavar="CLIENT", help="Who may connect: an address or network.")
 @click.option("--cert", type=click.Path(exists=True, dir_okay=False), help="A certificate for the app's side (PEM).")

@@ -94,6 +94,8 @@ def test_the_clean_text_itself_is_redacted(place: str) -> None:
         "Password command failed: 535 5.7.3 Authentication unsuccessful",
         "Password not accepted from server: 535 5.7.3 Authentication unsuccessful",
         "a1 NO LOGIN failed.",
+        "a1 NO LOGIN failed. Account",
+        "blocked. Login to your",
         "DEBUG SMTP: AUTH LOGIN failed",
         "250-AUTH LOGIN XOAUTH2",
         "-ERR Logon failure: unknown user name or bad password.",

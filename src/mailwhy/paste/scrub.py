@@ -55,7 +55,7 @@ _PLACES = tuple(
         ),
         (
             ("login ",),
-            r"\bLOGIN[ ]+(?!methods[ ]supported)"  # a sentence of JavaMail's
+            r"\bLOGIN[ ]+(?!methods[ ]supported|(?:failed|to)[.,:;]?[ ])"  # sentences of JavaMail's and of servers
             rf"(?:\"[^\"\n]*\"|[^\s\"'\[(]+)[ ]+(?P<secret>(?!\"|{_NO_ARGUMENT})[^\s\"']+)[\"']?[ \t]*\r?$",
         ),
         (("pass ",), r"(?:^|[\s:>'\"])PASS[ ]+(?P<secret>(?!word\b)[^\n\v'\"]+)"),

@@ -685,3 +685,17 @@ def test_mailkits_and_mailcores_words_for_a_refused_sign_in_are_those_of_the_ser
     assert explain(words, Protocol.IMAP).diagnoses[0].sign == "imap-authenticate-failed"
     outcome = explain(words, Protocol.IMAP, Kind.OAUTH)
     assert outcome.findings[0].cause == "oauth.missing_permission_or_scope"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "58 BAD Command Error. 10",
+        "<body BAD Command Error. 10",
+        "The IMAP server replied to the 'FETCH' command with a 'BAD' response: Command Error. 10",
+        "a104 BAD Command Error. 11",
+        "LOGIN BAD Command Error. 12",
+    ],
+)
+def test_a_command_that_exchange_cannot_read_is_the_programs_before_it_is_the_services(words: str) -> None:
+    assert first(words, Protocol.IMAP) == "client.protocol_error"

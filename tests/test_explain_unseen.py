@@ -699,3 +699,23 @@ def test_mailkits_and_mailcores_words_for_a_refused_sign_in_are_those_of_the_ser
 )
 def test_a_command_that_exchange_cannot_read_is_the_programs_before_it_is_the_services(words: str) -> None:
     assert first(words, Protocol.IMAP) == "client.protocol_error"
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        ("50129", "org.conditional_access"),
+        ("500121", "oauth.mfa_or_consent_required"),
+        ("50048", "oauth.token_invalid_or_expired"),
+        ("70044", "oauth.token_invalid_or_expired"),
+        ("501481", "client.protocol_error"),
+        ("50088", "service.throttled"),
+        ("50107", "account.federation_unreachable"),
+        ("50197", "credentials.username_not_upn"),
+        ("70004", "oauth.client_registration_wrong"),
+        ("65002", "oauth.client_registration_wrong"),
+        ("70016", "oauth.mfa_or_consent_required"),
+    ],
+)
+def test_rarer_numbers_of_microsofts_list_are_known(number: str, cause: str) -> None:
+    assert explain(f"AADSTS{number}: the words.", Protocol.IMAP, Kind.OAUTH).findings[0].cause == cause

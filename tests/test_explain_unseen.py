@@ -719,3 +719,10 @@ def test_a_command_that_exchange_cannot_read_is_the_programs_before_it_is_the_se
 )
 def test_rarer_numbers_of_microsofts_list_are_known(number: str, cause: str) -> None:
     assert explain(f"AADSTS{number}: the words.", Protocol.IMAP, Kind.OAUTH).findings[0].cause == cause
+
+
+def test_an_error_in_an_address_is_not_overlooked_in_a_long_log() -> None:
+    quiet = "a quiet line\n" * 200
+    address = "GET /callback?error=invalid_scope&error_description=The%20provided%20value HTTP/1.1\n"
+    outcome = run.explain(iter([(quiet + address + quiet).encode() * 300]), protocol=Protocol.IMAP, as_of=AS_OF)
+    assert outcome.findings[0].cause == "oauth.missing_permission_or_scope"

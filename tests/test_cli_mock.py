@@ -37,6 +37,19 @@ def test_a_recording_is_text(tmp_path: Path) -> None:
     assert "is not UTF-8" in refused("--replay", str(file))
 
 
+def test_the_port_of_a_protocol_that_was_not_recorded_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "session.txt"
+    file.write_text("# protocol: pop\nS: +OK recorded\n")
+    assert "the recording has no SMTP" in refused("--replay", str(file), "--pop-port", "2110", "--smtp-port", "2525")
+
+
+@pytest.mark.parametrize("value", ["[" * 20_000, '{"a":' * 20_000], ids=["TOML", "JSON"])
+def test_a_value_that_is_nested_too_deep_is_refused(value: str) -> None:
+    said = refused("--set", f"org.security_defaults={value}")
+    assert "nested too deep" in said
+    assert len(said) < 400
+
+
 @pytest.mark.parametrize("command", ["demo", "mock", "relay"])
 def test_without_the_extra_it_says_what_to_install(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from mailwhy.mock import certs

@@ -9,7 +9,7 @@ import pytest
 from dns_server import CONTOSO, Zone, dns_server
 
 from mailwhy.discover import BadDomainError, Place, Resolver, ascii_domain, discover
-from mailwhy.discover.read import marks, servers
+from mailwhy.discover.read import Evidence, _absent, marks, servers
 from mailwhy.knowledge import load
 from mailwhy.places import Answered, AtMicrosoft, Lookup
 from mailwhy.report import Options
@@ -316,3 +316,16 @@ def test_a_silent_resolver_is_said_first(answered: str, words: str) -> None:
     lookups = tuple(Lookup("contoso.test", type_, Answered[answered], ()) for type_ in ("MX", "TXT"))
     place = Place("contoso.test", "contoso.test", AtMicrosoft.UNKNOWN, lookups=lookups)
     assert words in place_text(place, load(), Options()).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("failed", "last"), [(3, "TLSA of"), (4, "1 more question was not"), (5, "2 more questions were")]
+)
+def test_what_could_not_be_asked_is_counted(failed: int, last: str) -> None:
+    types = ("MX", "TXT", "SRV", "CNAME", "TLSA")
+    lookups = tuple(
+        Lookup("contoso.test", type_, Answered.TIMEOUT if number >= 5 - failed else Answered.FOUND, (), ("mx.test",))
+        for number, type_ in enumerate(types)
+    )
+    *_, told = _absent(Evidence("contoso.test", lookups, personal=False))
+    assert told.startswith(last)

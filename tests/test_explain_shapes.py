@@ -8,14 +8,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mailwhy.paste import begins, context, finder, scrub, text
+from mailwhy import pages, reply, run
+from mailwhy.paste import begins, context, finder, mending, scrub, text, times
+from mailwhy.report import powershell
 from mailwhy.shape import Choice, Shape, fold
 
 
 def shapes() -> list[tuple[str, Shape]]:
-    """Every shape of the package that has words."""
+    """Every shape that has words."""
     found: list[tuple[str, Shape]] = []
-    for module in (context, scrub, text):
+    for module in (context, finder, mending, pages, powershell, reply, scrub, text, times):
         for name, value in vars(module).items():
             if isinstance(value, Shape):
                 found.append((name, value))
@@ -123,3 +125,8 @@ def test_folding_is_that_of_the_pattern(word: str) -> None:
     plain = "pass" if word.startswith("p") else "login"
     assert re.search(plain, word, re.IGNORECASE)
     assert plain in fold(word)
+
+
+@pytest.mark.parametrize("name", ["\u017fmtp", "\u0131map", "\u0130MAP", "SMTP"])
+def test_a_protocols_name_may_be_written_in_letters_that_only_look_folded(name: str) -> None:
+    assert run.explain(f"a {name} server 535 5.7.3 x\n").diagnoses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 import ssl
@@ -111,6 +112,28 @@ async def test_filtered() -> None:
             sock.close()
     assert paths.paths[0].state is State.FILTERED
     assert "587" in paths.paths[0].said
+
+
+@pytest.mark.parametrize("where", ["no family", "no address"])
+async def test_no_route_where_this_machine_has_no_ipv6(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel without IPv6 makes no such socket; one that has it switched off finds no address to come from."""
+    target = Target(Protocol.SMTP, "2001:db8::1", 587, Tls.STARTTLS)
+
+    def made(self: Any, info: Any) -> socket.socket:
+        if where == "no family":
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return Homeless(socket.AF_INET)
+
+    class Homeless(socket.socket):
+        family = socket.AF_INET6
+
+    async def refuse(self: Any, sock: socket.socket, address: Any) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr("mailwhy.net._Tries.made", made)
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "sock_connect", refuse)
+    paths = await try_paths([target], way(5), load())
+    assert [path.state for path in paths.paths] == [State.NO_ROUTE]
 
 
 async def test_silent() -> None:

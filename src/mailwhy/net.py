@@ -151,6 +151,7 @@ _BY_ERRNO: Mapping[int, Fault] = {
     errno.ENETUNREACH: Fault.UNREACHABLE,
     errno.EHOSTDOWN: Fault.UNREACHABLE,
     errno.ENETDOWN: Fault.UNREACHABLE,
+    errno.EAFNOSUPPORT: Fault.UNREACHABLE,  # a kernel without IPv6
     errno.ETIMEDOUT: Fault.TIMEOUT,
     errno.ECONNRESET: Fault.RESET,
     errno.ECONNABORTED: Fault.RESET,
@@ -256,8 +257,8 @@ async def dial(infos: list[AddressInfo], way: Way, seen: dict[str, JsonValue]) -
 
     Writes `tried`, `address`, `port` and `local` into `seen`, also when it fails or is cancelled.
     """
-    tries = _Tries(way.ahead)
     local = _local(way)
+    tries = _Tries(way.ahead, any_source=not local)
     if local:
         infos = [info for info in infos if info[0] == local[0][0]]
         if not infos:
@@ -299,8 +300,8 @@ def _local(way: Way) -> list[AddressInfo] | None:
 class _Tries:
     """Stands in for the loop in `start_connection`, which calls `sock_connect` only: notes how each one ended."""
 
-    def __init__(self, ahead: Ahead) -> None:
-        self._ahead = ahead
+    def __init__(self, ahead: Ahead, *, any_source: bool) -> None:
+        self._ahead, self._any_source = ahead, any_source
         self._begun: dict[socket.socket, Begun] = {}
         self._entries: list[dict[str, JsonValue]] = []
         self._pending: list[dict[str, JsonValue]] = []
@@ -332,7 +333,9 @@ class _Tries:
             self._pending.remove(entry)
             if begun and why.errno == errno.EISCONN:  # so BSD says that it stands already; Linux says nothing
                 return
-            entry["fault"] = str(fault_of(why))
+            # no address to come from, though none was asked for: IPv6 is switched off
+            homeless = self._any_source and sock.family == socket.AF_INET6 and why.errno == errno.EADDRNOTAVAIL
+            entry["fault"] = str(Fault.UNREACHABLE if homeless else fault_of(why))
             raise
         finally:
             ended = (begun and begun.connected) or time.monotonic()

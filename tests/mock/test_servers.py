@@ -28,7 +28,7 @@ from click.testing import CliRunner
 from needs import program
 
 from mailwhy import mock
-from mailwhy.cli.mock import command
+from mailwhy.cli.mock import _ports_to_play, command
 from mailwhy.mock import dialogue_imap, dialogue_pop, dialogue_smtp, imap_mail
 from mailwhy.mock.certs import shared
 from mailwhy.mock.lines import check_line, curl_lines, python_line, ready, swaks_line
@@ -347,6 +347,31 @@ def test_replaying_a_dialogue(tmp_path: Path) -> None:
             while more := sock.recv(4096):
                 said += more
         assert said == b"+OK recorded\r\n+OK\r\n-ERR no\r\n"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_what_is_replayed_listens_where_it_is_told_to(tmp_path: Path) -> None:
+    """--port-base counts the sessions; a protocol's own port goes before it."""
+    dialogue, tls = "# protocol: smtp\nS: 220 recorded\n", "C: STARTTLS\nS: 220 ready\nTLS\n"
+    clear, starttls = from_text(dialogue), from_text(dialogue + tls)
+    pop = from_text("# protocol: pop\nS: +OK recorded\n")
+    made = _ports_to_play((clear, pop, starttls), 2000, {Protocol.SMTP: 2525, Protocol.IMAP: None})
+    assert made == [
+        {(Protocol.SMTP, Tls.NONE): 2525},
+        {(Protocol.POP, Tls.NONE): 2001},
+        {(Protocol.SMTP, Tls.STARTTLS): 2002},
+    ]
+    file = tmp_path / "session.txt"
+    for text, option in ((dialogue, "--smtp-port"), (dialogue + tls, "--smtp-port"), (dialogue, "--port-base")):
+        file.write_text(text)
+        port = free_port()
+        with started(tmp_path, "--replay", str(file), option, str(port)) as (data, _):
+            assert data["servers"][0]["port"] == port
 
 
 RELAYED = """# protocol: smtp

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ._ends import COULD_NOT_TELL, interrupted, nobody_reads, went_wrong
+from ._ends import COULD_NOT_TELL, interrupted, nobody_reads, unheard, went_wrong
 
 # name -> (module, one line of help): `--help` shows the lines without importing the modules
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -63,10 +63,17 @@ class Commands(click.Group):
             if isinstance(why, click.Abort) or interrupted(why):
                 sys.exit(130)
             if isinstance(why, click.ClickException):
-                why.show()
+                with unheard():
+                    why.show()
                 sys.exit(COULD_NOT_TELL if why.exit_code == 1 else why.exit_code)
             sys.exit(went_wrong(why))
         sys.exit(code if isinstance(code, int) else 0)
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **more)  # prints --help
+        except BrokenPipeError:
+            sys.exit(nobody_reads())
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

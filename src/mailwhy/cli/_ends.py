@@ -8,8 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
+
+import click
 
 COULD_NOT_TELL = 3  # model.Exit.UNKNOWN
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
@@ -21,6 +24,21 @@ def silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What is said inside goes to standard error; where nobody reads that, everything else goes on."""
+    try:
+        yield
+    except (OSError, ValueError):
+        silence(sys.stderr)
+
+
+def tell(text: str) -> None:
+    """A remark beside the report, on standard error."""
+    with unheard():
+        click.echo(text, err=True)
 
 
 def nobody_reads() -> int:

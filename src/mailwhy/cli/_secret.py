@@ -17,6 +17,7 @@ from ..model import Kind, Secret
 from ..noun import dataclass
 from ..report.wrap import wrapped
 from ..secrets import Environment, NoSecretError, Taken
+from ._ends import tell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,7 +134,7 @@ def take(ctx: click.Context, login: str, kind: Kind = Kind.PASSWORD, quiet: bool
     said += secrets.remarks(facts, kind)
     if not quiet:
         for line in said:
-            click.echo("\n".join(wrapped(line, 79)), err=True)
+            tell("\n".join(wrapped(line, 79)))
     return Ready(secret, facts, taken.source, tuple(said))
 
 
@@ -141,7 +142,7 @@ _BLANKS = frozenset(f"secret.shape={name}" for name in ("line_end", "bom", "edge
 
 
 def _cancelled(ctx: click.Context) -> NoReturn:
-    click.echo(err=True)
+    tell("")
     ctx.exit(130)
 
 

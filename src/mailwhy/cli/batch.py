@@ -27,6 +27,7 @@ from ..report.words import SAID
 from ..secrets import Environment, NoSecretError, Taken
 from ..targets import BadServerError, parse_server
 from ._documents import of_many, write_documents
+from ._ends import tell
 from ._options import as_of_option, ca_file, complete_cloud, complete_protocols, kind_option, protocols, seconds
 from ._output import Output, refuse_existing, write_file
 from ._secret import no_more_arguments
@@ -133,7 +134,7 @@ def command(ctx: click.Context, /, list_: Path, **given: Any) -> None:
     if given["remediation"]:
         text = "".join(remedy.script(lambda: records(path), path.name))
         write_file(given["remediation"], text, overwrite=given["overwrite"])
-        click.echo(f"{given['remediation']}: read it, then run it yourself; it asks before every change.", err=True)
+        tell(f"{given['remediation']}: read it, then run it yourself; it asks before every change.")
     ctx.exit(exit_ or tally.exit)
 
 
@@ -193,13 +194,11 @@ class Plan:
         if missing := sorted(name for name in found.variables if not self.environment.has(name)):
             raise click.UsageError(f"{self.path}: variables that are not set: {', '.join(missing)}", self.ctx)
         if found.ignored:
-            click.echo(f"Columns that are not understood, and ignored: {', '.join(found.ignored)}", err=True)
+            tell(f"Columns that are not understood, and ignored: {', '.join(found.ignored)}")
         if found.passwords_inside:
-            click.echo(
-                f"{self.path} holds passwords. Name a source for each row instead, and delete it after.", err=True
-            )
+            tell(f"{self.path} holds passwords. Name a source for each row instead, and delete it after.")
             for line in secrets.open_to_others(self.path):
-                click.echo(line, err=True)
+                tell(line)
 
     def loopback(self, row: Row) -> bool:
         """All of a row's sign-ins stay on this machine."""
@@ -306,7 +305,7 @@ def _run(plan: Plan, results: Results, total: int) -> Exit | None:
                 )
             )
         except KeyboardInterrupt:
-            click.echo(f"Ended by hand; --resume --results {results.path} goes on.", err=True)
+            tell(f"Ended by hand; --resume --results {results.path} goes on.")
             return Exit.CANCELLED
     return None
 
@@ -337,7 +336,7 @@ def _progress(total: int, tally: Tally, quiet: bool) -> Iterator[Callable[[], No
             nonlocal last
             if time.monotonic() - last >= LINE_EVERY:
                 last = time.monotonic()
-                click.echo(f"{tally.done} of {total}: {_counts(tally)}", err=True)
+                tell(f"{tally.done} of {total}: {_counts(tally)}")
 
         yield line
 
@@ -359,8 +358,7 @@ def _sum_up(tally: Tally, plan: Plan, total: int, path: Path) -> None:
         words = f"{likely}{cause.title} ({group})" if cause else SAID[Verdict(verdict)]
         click.echo(f"{count:>7}  {words}", err=out_json)
     for tenant, count in tally.stopped.items():
-        click.echo(
+        tell(
             f"{tenant}: stopped after {plan.given['stop_loss']} refused passwords in a row (one mistake for all, or an "
-            f"attack?); {count} left untested. --resume goes on with them.",
-            err=True,
+            f"attack?); {count} left untested. --resume goes on with them."
         )

@@ -15,6 +15,7 @@ from ..model import Cause, Exit, Knowledge
 from ..report import page
 from ..report.wrap import wrapped
 from ..signs import Signs, squash, word_pattern
+from ._ends import tell
 from ._options import HINTS, complete_cause
 
 # first part of the id -> heading; the order is the order of the list
@@ -57,9 +58,7 @@ def command(cause_id: str | None, search: str | None, facts: bool, format_: str)
         return
     chosen = list(pages.values()) if search is None else found(search, pages, load())
     if not chosen:
-        click.echo(
-            f"No page speaks of {search!r}. `mailwhy causes` lists all; `mailwhy explain` reads a log.", err=True
-        )
+        tell(f"No page speaks of {search!r}. `mailwhy causes` lists all; `mailwhy explain` reads a log.")
         sys.exit(Exit.UNKNOWN)
     click.echo(_listing(chosen, format_, grouped=search is None), nl=False)
 

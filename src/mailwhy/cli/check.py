@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from ..knowledge import load
 from ..model import Account, Attempt, Exit, Kind, Outcome, Target
 from ._dns import resolver_option
+from ._ends import tell
 from ._names import with_names
 from ._options import (
     as_of_option,
@@ -197,7 +198,7 @@ def waiting(start: Start, given: dict[str, Any], output: Output) -> Waiting:
 
     def say(line: str) -> None:
         if output.verbosity >= 0:
-            click.echo(line, err=True)
+            tell(line)
 
     return Waiting(start, every=given["every"], most=given["most"], asked=given["only"] or (), say=say)
 

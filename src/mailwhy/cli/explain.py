@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import click
 
 from ..model import Exit, Kind, Protocol
+from ._ends import tell
 from ._options import as_of_option, facts_option, kind_option
 from ._output import Output, output_options
 
@@ -41,7 +42,7 @@ def command(ctx: click.Context, /, text: str | None, path: str | None, output: O
     if text is not None and path is not None:
         raise click.UsageError("give TEXT or --file, not both")
     if text is not None and _names_a_file(text):
-        click.echo(f"Reading the file {text}.", err=True)
+        tell(f"Reading the file {text}.")
         text, path = None, text
     from .. import run
     from ..knowledge import load
@@ -75,7 +76,7 @@ def _input(text: str | None, path: str | None) -> str | bytes | Iterable[bytes]:
     if sys.stdin is None or sys.stdin.closed:
         raise click.UsageError("nothing to explain: give TEXT, --file PATH, or something on standard input")
     if sys.stdin.isatty():
-        click.echo(f"Paste the reply, log or traceback, then press {END} on a new line.", err=True)
+        tell(f"Paste the reply, log or traceback, then press {END} on a new line.")
     try:
         return _pieces(sys.stdin.buffer)
     except KeyboardInterrupt:

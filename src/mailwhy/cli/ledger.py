@@ -9,6 +9,7 @@ import click
 
 from ..ledger import Ledger, age_in_words
 from ..plain import to_plain
+from ._ends import tell
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +36,7 @@ def command(ctx: click.Context, format_: str) -> None:
     except OSError as why:
         raise click.ClickException(f"{ledger.folder} cannot be read: {why.strerror}") from None
     for notice in ledger.notices:
-        click.echo(notice.text, err=True)
+        tell(notice.text)
     if format_ == "json":
         click.echo(json.dumps({"folder": str(ledger.folder), "accounts": to_plain(books)}, indent=2))
         return

@@ -18,12 +18,13 @@ from ..mock import lines
 from ..mock.certs import MissingExtraError
 from ..mock.control import Control
 from ..mock.load import BadTenantError, builtin, read
-from ..mock.replay import BadRecordingError
+from ..mock.replay import BadRecordingError, Recording
 from ..mock.replay import read as read_recording
 from ..mock.servers import LISTENERS, LOOPBACK, Servers, serve
 from ..mock.settings import BadSettingError, parse
 from ..mock.world import World
 from ..model import Exit, Protocol, Tls
+from ._ends import tell
 from ._options import seconds
 
 DEFAULT_TLS = {Protocol.SMTP: Tls.STARTTLS, Protocol.IMAP: Tls.IMPLICIT, Protocol.POP: Tls.IMPLICIT}
@@ -50,7 +51,13 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
     metavar="SECONDS",
     help="Wait before a refusal; the real one takes about 5.",
 )
-@click.option("--listen", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option(
+    "--listen",
+    default=LOOPBACK,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Listen here; 0.0.0.0 is all of IPv4, :: all of IPv6.",
+)
 @click.option(
     "--port-base", type=click.IntRange(1, 65535), metavar="PORT", help="Fixed ports: this one and those after it."
 )
@@ -74,7 +81,9 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line with ports and accounts.")
 @click.option(
-    "--replay", type=click.Path(path_type=Path), help="Play a recorded session (JSON of a check, or S:/C: lines)."
+    "--replay",
+    type=click.Path(path_type=Path),
+    help="Play a recorded session (JSON of a check, or S:/C: lines) on these ports.",
 )
 @click.option("--list", "listing", is_flag=True, help="Show mailboxes, causes and assumed texts, and end.")
 def command(
@@ -111,7 +120,7 @@ def command(
         return
     _warn(listen)
     singles = {Protocol.SMTP: smtp_port, Protocol.IMAP: imap_port, Protocol.POP: pop_port}
-    ports = _ports(len(world.fronts), port_base, singles)
+    ports = _ports_to_play(recordings, port_base, singles) if replay else _ports(len(world.fronts), port_base, singles)
 
     async def run() -> None:
         async with serve(
@@ -135,7 +144,7 @@ def command(
     except MissingExtraError as why:
         raise click.ClickException(str(why)) from None
     except OSError as why:
-        click.echo(f"Error: cannot listen: {why.strerror or why}", err=True)
+        tell(f"Error: cannot listen: {why.strerror or why}")
         raise SystemExit(Exit.UNKNOWN) from None
 
 
@@ -169,7 +178,7 @@ def _warn(listen: str) -> None:
     except ValueError:
         inside = False
     if not inside:
-        click.echo(f"Warning: listening on {listen}: everybody who reaches this machine can sign in.", err=True)
+        tell(f"Warning: listening on {listen}: everybody who reaches this machine can sign in.")
 
 
 def _ports(
@@ -185,4 +194,21 @@ def _ports(
     for protocol, port in singles.items():
         if port is not None:
             ports[0][protocol, DEFAULT_TLS[protocol]] = port
+    return ports
+
+
+def _ports_to_play(
+    recordings: Sequence[Recording], base: int | None, singles: Mapping[Protocol, int | None]
+) -> list[dict[tuple[Protocol, Tls], int]]:
+    """--port-base counts the recorded sessions; a protocol's own port goes to its first one."""
+    if base is not None and base + len(recordings) - 1 > 65535:
+        raise click.UsageError(f"--port-base {base}: the last port would be {base + len(recordings) - 1}")
+    left = {protocol: port for protocol, port in singles.items() if port is not None}
+    ports: list[dict[tuple[Protocol, Tls], int]] = []
+    for number, each in enumerate(recordings):
+        port = left.pop(each.protocol, 0 if base is None else base + number)
+        ports.append({(each.protocol, each.tls): port})
+    if left:
+        protocol = next(iter(left))
+        raise click.UsageError(f"--{protocol.value}-port: the recording has no {protocol.value.upper()}")
     return ports

@@ -16,6 +16,7 @@ import click
 from ..knowledge import load
 from ..model import Exit, Knowledge, Outcome, Protocol, Target, Tls
 from ..targets import BadServerError, of_cloud, parse_server
+from ._ends import tell
 from ._options import as_of_option, ca_file, facts_option
 from ._output import print_text, wants_color, write_file
 
@@ -53,7 +54,13 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     type=click.Choice([tls.value for tls in Tls]),
     help="The app's side (default: the same as the server's).",
 )
-@click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where the app connects to.")
+@click.option(
+    "--listen",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the app connects to; 0.0.0.0 is all of IPv4, :: all of IPv6.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on (default: any free one).")
 @click.option("--allow", type=network, multiple=True, metavar="CLIENT", help="Who may connect: an address or network.")
 @click.option("--cert", type=click.Path(exists=True, dir_okay=False), help="A certificate for the app's side (PEM).")
@@ -118,7 +125,7 @@ def _allow(listen: str, allow: tuple[Any, ...]) -> tuple[Any, ...]:
         return allow or LOOPBACK
     if not allow:
         raise click.UsageError(f"--listen {listen} needs --allow: name the apps (addresses or networks) that may come")
-    click.echo("Warning: " + WARNING.format(host=listen, allow=", ".join(map(str, allow))), err=True)
+    tell("Warning: " + WARNING.format(host=listen, allow=", ".join(map(str, allow))))
     return allow
 
 
@@ -158,16 +165,14 @@ def _versions(context: ssl.SSLContext, *, old: bool) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return
     if not (ssl.HAS_TLSv1 and ssl.HAS_TLSv1_1):
-        click.echo(
-            f"Warning: {ssl.OPENSSL_VERSION} was built without TLS 1.0 or 1.1: such apps fail here too.", err=True
-        )
+        tell(f"Warning: {ssl.OPENSSL_VERSION} was built without TLS 1.0 or 1.1: such apps fail here too.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point here
         context.minimum_version = ssl.TLSVersion.TLSv1
     try:
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
     except ssl.SSLError:
-        click.echo(f"Warning: {ssl.OPENSSL_VERSION} keeps its security level: very old apps fail here too.", err=True)
+        tell(f"Warning: {ssl.OPENSSL_VERSION} keeps its security level: very old apps fail here too.")
 
 
 def _settings(
@@ -207,7 +212,7 @@ async def _run(settings: Settings, show: Show, given: dict[str, Any]) -> int:
         try:
             await stack.enter_async_context(relay)
         except OSError as why:
-            click.echo(f"Error: cannot listen on {settings.host}: {why.strerror or why}", err=True)
+            tell(f"Error: cannot listen on {settings.host}: {why.strerror or why}")
             return int(Exit.UNKNOWN)
         show.ready(relay, given["ready_file"])
         await stop.wait()
@@ -256,8 +261,7 @@ class Show:
     def _unwritten(self, why: str) -> None:
         """Said once; the sessions go on."""
         if not self.unwritten:
-            with contextlib.suppress(OSError):
-                click.echo(f"Error: {why}", err=True)
+            tell(f"Error: {why}")
         self.unwritten = why
 
     def ready(self, relay: Relay, path: Path | None) -> None:

@@ -209,8 +209,8 @@ def _absent(evidence: Evidence) -> Iterable[str]:
     for lookup in unanswered[:3]:
         detail = f" ({lookup.detail})" if lookup.answered is Answered.FAILED and lookup.detail else ""
         yield f"{lookup.type} of {lookup.name} could not be asked: {lookup.answered}{detail}"
-    if len(unanswered) > 3:
-        yield f"{len(unanswered) - 3} more questions were not answered"
+    if more := len(unanswered[3:]):
+        yield f"{more} more question{'s were' if more > 1 else ' was'} not answered"
 
 
 def _conflicts(evidence: Evidence, at: AtMicrosoft, clouds: tuple[str, ...], knowledge: Knowledge) -> Iterable[Notice]:

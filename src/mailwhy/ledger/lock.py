@@ -48,7 +48,7 @@ def lock(folder: str | os.PathLike[str]) -> Waits[contextlib.AbstractContextMana
     Raises OSError when it cannot be made, or had within LOCK_SECONDS.
     """
     if not os.path.isabs(folder):
-        raise OSError(None, "there is no home folder")
+        raise OSError(None, "no absolute path, or no home folder")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if os.name != "nt" and os.stat(folder).st_mode & 0o077:
         os.chmod(folder, 0o700)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model import Protocol, Stage
+from ..model import Protocol, Stage, Tls
 from .talk import READ_LINE, START_TLS, Act, Dialogue, Say, Take
 
 LITERAL = re.compile(rb"\{(\d{1,9})(\+?)\}$")
@@ -46,6 +46,11 @@ class Recording:
     protocol: Protocol
     lines: tuple[tuple[str, str], ...]
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tls(self) -> Tls:
+        """What its listener offers: implicit TLS is played in clear."""
+        return Tls.STARTTLS if ("TLS", "") in self.lines else Tls.NONE
 
     def talk(self) -> Dialogue:
         """The server's side."""

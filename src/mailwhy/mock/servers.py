@@ -134,17 +134,16 @@ class Servers:
         self._wires.add(wire)
         return serving
 
-    async def play(self, host: str, recording: Recording) -> None:
-        """Opens one listener that plays a recording. TLS is only where the recording has it: implicit ones in clear."""
+    async def play(self, host: str, recording: Recording, port: int = 0) -> None:
+        """Opens one listener that plays a recording, on a free port unless one is given."""
 
         def made() -> Wire:
             return Wire(lambda wire: self._known(wire, self._play(wire, recording)))
 
-        listener = await asyncio.get_running_loop().create_server(made, host, 0)
+        listener = await asyncio.get_running_loop().create_server(made, host, port)
         self._listeners.append(listener)
-        tls = Tls.STARTTLS if ("TLS", "") in recording.lines else Tls.NONE
         port = listener.sockets[0].getsockname()[1]
-        self.addresses.append(Address(recording.protocol, host, port, tls, RECORDING))
+        self.addresses.append(Address(recording.protocol, host, port, recording.tls, RECORDING))
 
     async def _play(self, wire: Wire, recording: Recording) -> None:
         talk = Talk(recording.talk())
@@ -283,7 +282,7 @@ async def serve(
     tenants   a Tenant, a TOML file, several of them, or None for the built-in ones
     as_of     the day on which everything happens; None: today
     host      the address to listen on
-    ports     fixed ports, one mapping a front end in the order of `world.fronts`; free ports where not given
+    ports     fixed ports, one mapping a front end in the order of `world.fronts` (or a recording); free ones elsewhere
     delay     seconds before a refusal (Exchange takes about 5)
     recordings   sessions to play instead: one clear listener each, no tenant
     ca_file   where to write the CA's certificate; None: a temporary file that goes away afterwards
@@ -299,8 +298,9 @@ async def serve(
         certificates.write_ca(ca_file)
         servers = Servers(world, certificates, ca_file, delay)
         try:
-            for recording in recordings:
-                await servers.play(host, recording)
+            for number, recording in enumerate(recordings):
+                fixed = ports[number] if number < len(ports) else {}
+                await servers.play(host, recording, fixed.get((recording.protocol, recording.tls), 0))
             for number, front in enumerate(() if recordings else world.fronts):
                 await servers.start(host, front, ports[number] if number < len(ports) else {})
             yield servers

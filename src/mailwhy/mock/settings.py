@@ -70,9 +70,16 @@ def parse(assignment: str) -> tuple[str, str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """A value as people type it."""
+    """A value as people type it. Raises BadSettingError for one nested too deep to be read."""
     if text in ("null", "none", ""):
         return None
+    try:
+        return _toml_or_json(text)
+    except RecursionError:
+        raise BadSettingError(f"{text[:20]}...: nested too deep to be read") from None
+
+
+def _toml_or_json(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

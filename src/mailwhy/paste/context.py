@@ -9,7 +9,7 @@ from itertools import islice
 from ..model import Kind, Protocol
 from ..noun import dataclass
 from ..reply import ENCODED_NAME, front_end
-from ..shape import Shape
+from ..shape import Shape, fold
 from .scrub import user_told
 from .text import Page
 
@@ -276,7 +276,7 @@ _NAMED = Shape(r"\b(smtp|imap|pop)(?:3|4|s)?\b", re.IGNORECASE, ("smtp", "imap",
 
 
 def _named_protocol(text: str, folded: str) -> Protocol | None:
-    named = {found.group(1).lower() for found in _NAMED.places(text, folded)}
+    named = {fold(found.group(1)) for found in _NAMED.places(text, folded)}
     return Protocol(named.pop()) if len(named) == 1 else None
 
 

@@ -557,3 +557,172 @@ def test_thunderbirds_refusal_of_the_incoming_side_is_the_end_of_passwords_at_mi
 def test_cdo_that_says_nothing_gets_the_way_to_the_reply() -> None:
     outcome = explain("error '80040211' The message could not be sent to the SMTP server.")
     assert outcome.verdict is Verdict.NO_REPLY
+
+
+# -- the sign-in service, without its number or beside it
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("Invalid username or password or Invalid on-premise username or password.", "credentials.wrong"),
+        ("Invalid password, entered expired password.", "account.password_expired"),
+        ("User account is disabled. The account has been disabled by an administrator.", "account.sign_in_blocked"),
+        ("Strong Authentication is required.", "credentials.account_password_under_mfa"),
+        (
+            "Sign-in was blocked because it came from an IP address with malicious activity.",
+            "account.malicious_ip_block",
+        ),
+        (
+            "Account is locked because the user tried to sign in too many times with an incorrect user ID or password.",
+            "account.locked",
+        ),
+        (
+            "Access has been blocked by security defaults. This is due to the request using legacy auth or being deemed "
+            "unsafe by security defaults policies.",
+            "org.security_defaults",
+        ),
+    ],
+)
+def test_the_sign_in_log_speaks_without_its_number(reason: str, cause: str) -> None:
+    assert first(f"Failure reason: {reason}") == cause
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '"status": {{\n    "errorCode": 50053,\n    "failureReason": "{}"\n}}',
+        '"status": {{"errorCode": 50053, "failureReason": "{}"}}',
+        "Sign-in error code\t50053\nFailure reason\t{}",
+    ],
+)
+def test_the_sentence_beside_a_number_with_two_meanings_decides(row: str) -> None:
+    outcome = explain(row.format("Sign-in was blocked because it came from an IP address with malicious activity."))
+    assert [found.cause for found in outcome.findings] == ["account.malicious_ip_block"]
+    assert first(row.format("Another reason.")) == "account.locked"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ("invalid_grant", "oauth.token_invalid_or_expired"),
+        ("invalid_client", "oauth.token_invalid_or_expired"),
+        ("unauthorized_client", "oauth.client_registration_wrong"),
+        ("invalid_scope", "oauth.missing_permission_or_scope"),
+        ("interaction_required", "oauth.mfa_or_consent_required"),
+        ("consent_required", "oauth.mfa_or_consent_required"),
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ['{{"error": "{}"}}', "http://localhost/?error={}&state=1", "RefreshError: ({}) Unauthorized", "{}: no."]
+)
+def test_oauths_own_name_of_an_error_is_read_where_it_stands_alone(form: str, error: str, cause: str) -> None:
+    assert first(form.format(error), Protocol.IMAP) == cause
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{{"error":"{}","error_description":"AADSTS{}: the words."}}',
+        '{{\n  "error": "{}",\n  "error_description": "AADSTS{}: the words.\\r\\nTrace ID: 1"\n}}',
+        "    [error] => {}\n    [error_description] => AADSTS{}: the words.",
+        "({}) AADSTS{}: the words.",
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "number", "cause"),
+    [
+        ("invalid_grant", "50126", "credentials.wrong"),
+        ("invalid_client", "7000218", "oauth.missing_permission_or_scope"),
+        ("interaction_required", "50158", "org.conditional_access"),
+        ("unauthorized_client", "700016", "oauth.service_principal_not_registered"),
+    ],
+)
+def test_the_number_says_more_than_oauths_name_beside_it(form: str, error: str, number: str, cause: str) -> None:
+    outcome = explain(form.format(error, number), Protocol.IMAP)
+    assert outcome.findings[0].cause == cause
+    assert {diagnosis.sign for diagnosis in outcome.diagnoses if diagnosis.sign} == {outcome.diagnoses[0].sign}
+
+
+def test_words_that_only_hold_oauths_names_are_none() -> None:
+    outcome = explain("my_invalid_grants = 3; the client_scope is unknown", Protocol.IMAP)
+    assert outcome.verdict is Verdict.NO_REPLY
+
+
+def test_an_account_that_microsoft_holds_for_abused_is_not_just_a_dead_token() -> None:
+    words = "AADSTS70000: {}. Trace ID: 67464c27-b83b-4b69-b563-757303b1ca00"
+    assert first(words.format("User account is found to be in service abuse mode"), Protocol.IMAP) == (
+        "account.sign_in_blocked"
+    )
+    assert first(words.format("Provided grant is invalid or malformed"), Protocol.IMAP) == (
+        "oauth.token_invalid_or_expired"
+    )
+
+
+def test_a_registration_that_is_asked_for_at_an_address_of_no_tenant_is_known() -> None:
+    words = "No tenant-identifying information found in either the request or implied by any provided credentials."
+    assert first(f"AADSTS50059: {words}", Protocol.IMAP) == "oauth.client_registration_wrong"
+    assert first(words, Protocol.IMAP) == "oauth.client_registration_wrong"
+
+
+def test_the_oauth_proxy_that_waits_for_the_browser_in_vain_is_known() -> None:
+    words = "OAuth 2.0 authorisation response is missing or does not match `redirect_uri`"
+    assert first(words, Protocol.IMAP) == "oauth.client_registration_wrong"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "MailKit.Security.AuthenticationException: 'Authentication failed.'",
+        "MailKit.Security.AuthenticationException\n  HResult=0x80131500\n  Message=Authentication failed.\n"
+        "  Source=MailKit",
+        "An exception of type 'MailKit.Security.AuthenticationException' occurred in System.Private.CoreLib.dll but was "
+        "not handled in user code\nAuthentication failed.",
+        'Error Domain=MCOErrorDomain Code=5 "Unable to authenticate with the current session\'s credentials."',
+    ],
+)
+def test_mailkits_and_mailcores_words_for_a_refused_sign_in_are_those_of_the_server(words: str) -> None:
+    assert explain(words, Protocol.IMAP).diagnoses[0].sign == "imap-authenticate-failed"
+    outcome = explain(words, Protocol.IMAP, Kind.OAUTH)
+    assert outcome.findings[0].cause == "oauth.missing_permission_or_scope"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "58 BAD Command Error. 10",
+        "<body BAD Command Error. 10",
+        "The IMAP server replied to the 'FETCH' command with a 'BAD' response: Command Error. 10",
+        "a104 BAD Command Error. 11",
+        "LOGIN BAD Command Error. 12",
+    ],
+)
+def test_a_command_that_exchange_cannot_read_is_the_programs_before_it_is_the_services(words: str) -> None:
+    assert first(words, Protocol.IMAP) == "client.protocol_error"
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        ("50129", "org.conditional_access"),
+        ("500121", "oauth.mfa_or_consent_required"),
+        ("50048", "oauth.token_invalid_or_expired"),
+        ("70044", "oauth.token_invalid_or_expired"),
+        ("501481", "client.protocol_error"),
+        ("50088", "service.throttled"),
+        ("50107", "account.federation_unreachable"),
+        ("50197", "credentials.username_not_upn"),
+        ("70004", "oauth.client_registration_wrong"),
+        ("65002", "oauth.client_registration_wrong"),
+        ("70016", "oauth.mfa_or_consent_required"),
+    ],
+)
+def test_rarer_numbers_of_microsofts_list_are_known(number: str, cause: str) -> None:
+    assert explain(f"AADSTS{number}: the words.", Protocol.IMAP, Kind.OAUTH).findings[0].cause == cause
+
+
+def test_an_error_in_an_address_is_not_overlooked_in_a_long_log() -> None:
+    quiet = "a quiet line\n" * 200
+    address = "GET /callback?error=invalid_scope&error_description=The%20provided%20value HTTP/1.1\n"
+    outcome = run.explain(iter([(quiet + address + quiet).encode() * 300]), protocol=Protocol.IMAP, as_of=AS_OF)
+    assert outcome.findings[0].cause == "oauth.missing_permission_or_scope"

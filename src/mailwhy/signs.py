@@ -22,6 +22,7 @@ Plain = Mapping[str, Sequence[str]]  # a `Match` in plain values
 REMEMBERED = 500  # replies whose signs are kept
 CUT = 24  # squashed characters of a text that suffice where the reply ends in the middle of it
 ENOUGH = 16  # squashed characters of text that suffice without a code
+NUMBER = 10  # what a number of the sign-in service counts beyond its length: it refines the OAuth error beside it
 
 _FOLD = {
     ord("\u2019"): "'",
@@ -246,7 +247,13 @@ class Signs:
         if not _has_words(match) or any(squash(also) not in said.squashed for also in match.get("also", ())):
             return 0
         lengths = [len(text) for text in self._texts[name] if text in said.squashed]
-        return max(lengths + [len(word) for word in match.get("word", ()) if has_word(said.folded, word)], default=0)
+        lengths += [_worth(word) for word in match.get("word", ()) if has_word(said.folded, word)]
+        return max(lengths, default=0)
+
+
+def _worth(word: str) -> int:
+    """What a word counts as: `AADSTS50076` more than `interaction_required`, which many numbers go with."""
+    return len(word) + (NUMBER if word.startswith("AADSTS") else 0)
 
 
 def _may_be_cut(reply: Reply) -> bool:

@@ -279,6 +279,9 @@ _NUMBER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ENTRA = Shape(r"\bAADSTS\d{4,8}\b")
+_REASON = Shape(r"[\"',\s\[\]]*(?:failure\s?reason|error_description)[\"'\s:=>\[\]]*", re.IGNORECASE)
+_OAUTH = Shape(r"[a-z]+_(?:grant|client|scope|required)")  # what OAuth itself calls an error
+_NEAR = 1500  # characters within which a number of the sign-in service belongs to such an error
 
 
 def _words(
@@ -297,6 +300,7 @@ def _words(
             start < merged[-1][1]
             or page.index(start) == page.index(merged[-1][1] - 1)
             or page.text[merged[-1][1] : start].strip(" ,") == "\n"  # a sentence goes on
+            or _REASON.pattern.fullmatch(page.text, merged[-1][1], start)  # the sentence of a number, or of an error
         ):
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
@@ -327,12 +331,19 @@ def _word_hits(page: Page, signs: Signs) -> Iterator[tuple[int, int]]:
     folded = page.text.casefold()
     for word in signs.words_in(folded):
         for found in word_pattern(word).finditer(page.text):
-            if not page.text.endswith("AUTH ", 0, found.start()):
+            if not page.text.endswith("AUTH ", 0, found.start()) and not _refined(page.text, found):
                 yield found.span()
     for found in _NUMBER.finditer(page.text):
         yield found.span("code")
     for found in _ENTRA.pattern.finditer(page.text):
         yield found.span()
+
+
+def _refined(text: str, found: re.Match[str]) -> bool:
+    """Is this an error of OAuth whose number, which says more, stands near?"""
+    if not _OAUTH.pattern.fullmatch(found[0]):
+        return False
+    return bool(_ENTRA.pattern.search(text, max(0, found.start() - _NEAR), found.end() + _NEAR))
 
 
 def _worded(

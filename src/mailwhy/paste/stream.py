@@ -63,7 +63,7 @@ _MAIL = Shape(
     r"auth|login|mail|client|relay|sender|credential|mechanism|password|access denied|connection|command", re.I
 )
 _LITERALS = ("-err", "aadsts", "* bye", "errorcode", "error code", "mailwhy/1")
-_SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?\"'`*()[]{}<>=/\\|#_-"}
+_SPACE = {ord(mark): " " for mark in "\t\n\v\r.,;:!?&\"'`*()[]{}<>=/\\|#_-"}
 
 
 class Filter:

@@ -20,7 +20,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -49,21 +49,20 @@ class Over(Exception):  # noqa: N818 - control flow between a stage and `probe`,
     """The attempt ends here; the step that says why is recorded."""
 
 
-@dataclass(slots=True)
 class Draft:
     """A step that is still happening. The dialogue fills in reply and seen; `ok` may be taken back.
 
     began, ended: on the clock of `time.monotonic`, where it was not when the stage was entered and left.
     """
 
-    stage: Stage
-    sent: str = ""
-    ok: bool = True
-    reply: Reply | None = None
-    fault: Fault | None = None
-    seen: dict[str, JsonValue] = field(default_factory=dict)
-    began: float | None = None
-    ended: float | None = None
+    def __init__(self, stage: Stage, sent: str = "") -> None:
+        self.stage, self.sent = stage, sent
+        self.ok = True
+        self.reply: Reply | None = None
+        self.fault: Fault | None = None
+        self.seen: dict[str, JsonValue] = {}
+        self.began: float | None = None
+        self.ended: float | None = None
 
     def fail(self, fault: Fault, **seen: JsonValue) -> None:
         """Ends in this fault; what was seen stays."""

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 
 from ..model import Attempt, Credential, Fault, Kind, Reply, Stage, Target, Tls
 from ..net import Draft, Failed, Over, Recorder, Way, dial, load_trust_meanwhile, look_up, trust
@@ -21,24 +20,25 @@ MaySignIn = Callable[[Attempt], Awaitable[str | None]]
 LAST_TRY = 2.0  # seconds in which a server that was silent in clear text may answer a TLS handshake
 
 
-@dataclass(slots=True)
 class Session:
-    """What a dialogue needs. `words`: the capabilities as last listed; `sealed`: TLS stands."""
+    """What a dialogue needs. `words` and `mechanisms`: the capabilities as last listed."""
 
-    target: Target
-    credential: Credential | None
-    way: Way
-    recorder: Recorder
-    may_sign_in: MaySignIn | None
-    wire: Wire = field(init=False)
-    words: list[str] = field(default_factory=list)
-    mechanisms: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        secret = self.credential.secret.reveal() if self.credential else None
-        login = self.credential.account.login if self.credential else None
-        self.wire = Wire(self.target.protocol, Redactor(secret, login))
-        self.recorder.leftovers = self.wire.leftovers
+    def __init__(
+        self,
+        target: Target,
+        credential: Credential | None,
+        way: Way,
+        recorder: Recorder,
+        may_sign_in: MaySignIn | None,
+    ) -> None:
+        self.target, self.credential, self.way, self.recorder = target, credential, way, recorder
+        self.may_sign_in = may_sign_in
+        self.words: list[str] = []
+        self.mechanisms: list[str] = []
+        secret = credential.secret.reveal() if credential else None
+        login = credential.account.login if credential else None
+        self.wire = Wire(target.protocol, Redactor(secret, login))
+        recorder.leftovers = self.wire.leftovers
 
     @property
     def host(self) -> str:

@@ -1,6 +1,6 @@
 """Patterns that are compiled, and looked for, only in a text that holds one of their words.
 
-Compiling the patterns of this package takes longer than Python takes to start, and most pastes need few of them. And
+Compiling all patterns of `paste` and `reply` takes longer than Python takes to start, and most texts need few. And
 `re.IGNORECASE` takes four times as long: text of plain letters is searched in small letters instead.
 """
 

@@ -56,6 +56,7 @@ class Bench:
         self.figures: list[Figure] = []
         self.ratios: dict[str, float] = {}
         self.notes: list[str] = []
+        self.failed: set[tuple[str, str]] = set()  # (part, name): what did not do its work is compared with nothing
         self.home = tempfile.mkdtemp(prefix="mwb-", dir="/tmp")
         Path(self.home).chmod(0o755)
         self.env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"HOME": self.home}
@@ -66,13 +67,15 @@ class Bench:
         warm = runs != 1  # a first round, not counted, where there are several
         for number in range((runs or self.runs) + warm):
             for name, command in commands.items():
-                took = self._once(command, more)
+                took, code = self._once(command, more)
+                if code:
+                    self.failed.add((part, name))
                 if number >= warm:
                     seen[name].append(took)
         for name, rows in seen.items():
             self.figures.append(Figure(part, name, *(statistics.median(column) for column in zip(*rows, strict=True))))
 
-    def _once(self, command: Sequence[str], more: Mapping[str, str]) -> tuple[float, float, float]:
+    def _once(self, command: Sequence[str], more: Mapping[str, str]) -> tuple[tuple[float, float, float], int]:
         began = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -87,15 +90,16 @@ class Bench:
         if process.returncode:
             note = f"{Path(command[0]).name} ended with {process.returncode}: {shlex.join(command)[:100]}"
             self.notes += [] if note in self.notes else [note]
-        return took, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024
+        return (took, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024), process.returncode
 
     def of(self, part: str, name: str) -> Figure:
         """One figure."""
         return next(f for f in self.figures if (f.part, f.name) == (part, name))
 
     def has(self, part: str, *names: str) -> bool:
-        """Were these measured?"""
-        return all(any((f.part, f.name) == (part, name) for f in self.figures) for name in names)
+        """Were these measured, and did they do their work?"""
+        measured = {(figure.part, figure.name) for figure in self.figures} - self.failed
+        return all((part, name) in measured for name in names)
 
 
 def start(bench: Bench) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 from ..shape import Shape
 from ..signs import Signs
@@ -17,9 +16,6 @@ from ..signs import Signs
 LINES = 64  # lines a window moves on by
 OVERLAP = 14  # lines that two windows share: a wrapped reply is rarely longer
 LONGEST_LINE = 1 << 16  # characters after which a line without an end is cut
-FILE_PIECE = 1 << 18
-
-T = TypeVar("T")
 
 
 def windows(pieces: Iterable[str], signs: Signs) -> Iterator[tuple[int, str, range]]:
